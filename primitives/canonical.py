@@ -1,0 +1,27 @@
+"""Canonical JSON bytes (sorted keys, no blanks, UTF-8, no floats) and their SHA-256: what is hashed, compared and chained."""
+
+import hashlib
+import json
+from typing import Any
+
+
+def dumps(value: Any) -> bytes:
+    """The one byte form of a JSON value.  Raises TypeError for a float or an unknown type: neither has an exact form here."""
+    _refuse_floats(value)
+    return json.dumps(value, ensure_ascii=False, sort_keys=True, separators=(",", ":"), allow_nan=False).encode()
+
+
+def digest(value: Any) -> str:
+    """Hex SHA-256 of the canonical bytes."""
+    return hashlib.sha256(dumps(value)).hexdigest()
+
+
+def _refuse_floats(value: Any) -> None:
+    if isinstance(value, float):
+        raise TypeError("a float has no place in canonical JSON")
+    if isinstance(value, dict):
+        for item in value.values():
+            _refuse_floats(item)
+    elif isinstance(value, list | tuple):
+        for item in value:
+            _refuse_floats(item)

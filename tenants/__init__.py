@@ -1,0 +1,1 @@
+"""Room `tenants` (row 4): the tree of authorities and departments, their projects, people, accounts, roles and tokens."""

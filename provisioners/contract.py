@@ -33,7 +33,7 @@ class State(enum.StrEnum):
     """What a resource is in the cloud, in the words that all clouds share."""
 
     ABSENT = "absent"
-    BUILDING = "building"  # accepted, or changing (resize): not yet usable as ordered
+    BUILDING = "building"  # accepted, not yet usable
     RUNNING = "running"  # a volume that can be used is running as well
     STOPPED = "stopped"
     ERROR = "error"  # the cloud gave it up; it holds room until it is removed

@@ -1,0 +1,130 @@
+"""What goes wrong in the lab cloud, and when: a list of rules, decided by a seed.  Pure: no clock, no file, no network.
+
+Whether a rule strikes a call depends on the seed, the rule, the operation, the name it concerns and how often that name was called so,
+never on the order in which calls of different names arrive: the same script gives the same faults under any number of workers.
+"""
+
+import fnmatch
+import hashlib
+from typing import Annotated, Final
+
+import msgspec
+from msgspec import Meta
+
+from provisioners.lab import wire
+
+OPERATIONS: Final = (
+    "tenant.set", "limits.set", "ticket.create", "ticket.delete", "guest.create", "guest.act", "guest.delete", "read",
+)  # fmt: skip
+MUTATING: Final = frozenset(OPERATIONS) - {"read"}
+
+Seconds = Annotated[float, Meta(ge=0, le=86_400)]
+Range = tuple[Seconds, Seconds]
+
+
+class Rule(wire.Body, frozen=True):
+    """One kind of trouble.  All of `on`, `name`, `percent` and `times` must agree for it to strike.
+
+    latency  the call takes `after_s` longer
+    lose     the call takes effect, its answer is lost (`how`: reset, hang = held `after_s` then cut, or 500, 502, 504)
+    drop     the call is lost before it takes effect, likewise
+    late     the connection is cut at once, the call takes effect `after_s` later, whatever has happened in between
+    refuse   the call is answered with a no (`reason`)
+    fail     a create is accepted and ends in state error
+    vanish   a guest is deleted behind its owner's back, `after_s` after its create
+    """
+
+    do: Annotated[str, Meta(pattern=r"\A(latency|lose|drop|late|refuse|fail|vanish)\Z")]
+    on: Annotated[list[Annotated[str, Meta(max_length=32)]], Meta(min_length=1, max_length=16)] = msgspec.field(
+        default_factory=lambda: ["*"]
+    )
+    name: Annotated[str, Meta(max_length=255)] = "*"  # shell pattern: the guest's name, a ticket's resource id, a tenant's code
+    percent: Annotated[int, Meta(ge=0, le=100)] = 100
+    times: Annotated[int, Meta(ge=0, le=1_000_000)] = 0  # strikes at most so often; 0 = no end
+    after_s: Range = (0, 0)
+    how: Annotated[str, Meta(pattern=r"\A(reset|hang|500|502|504)\Z")] = "reset"
+    reason: Annotated[str, Meta(pattern=r"\A(quota|no_host|image_missing|busy|overloaded|forbidden)\Z")] = "no_host"
+
+
+class Script(wire.Body, frozen=True):
+    """The whole script.  `hosts` are made when the file is new; `images` None means that every image exists."""
+
+    seed: Annotated[int, Meta(ge=0, le=2**63 - 1)] = 1
+    build_s: Range = (0, 0)  # how long a create takes once accepted
+    action_s: Range = (0, 0)  # how long start, stop, restart, resize, scale, delete take once accepted
+    rules: Annotated[list[Rule], Meta(max_length=256)] = msgspec.field(default_factory=list)
+    images: Annotated[list[wire.Text], Meta(max_length=1024)] | None = None
+    hosts: Annotated[list[wire.HostBody], Meta(max_length=10_000)] = msgspec.field(default_factory=list)
+
+
+class Fate(msgspec.Struct, kw_only=True, frozen=True):
+    """What will happen to one call."""
+
+    latency_s: float = 0
+    cut: str = ""  # how the answer is lost: '' (it is not), reset, hang, 500, 502, 504
+    hang_s: float = 0
+    takes_effect: bool = True  # now; a dropped call never does
+    late_s: float | None = None  # it takes effect so much later
+    refusal: str = ""
+    fails: bool = False
+    vanish_s: float | None = None
+    struck: tuple[int, ...] = ()  # indexes of the rules that struck
+
+
+def decide(script: Script, operation: str, name: str, nth: int, fired: dict[int, int]) -> Fate:
+    """The fate of the `nth` (1, 2, ...) call of `operation` on `name`; `fired` tells how often each rule has struck so far.
+
+    The first of drop, late, refuse that strikes decides, then lose may strike what takes effect; latencies add up.
+    """
+    struck = [
+        (index, rule) for index, rule in enumerate(script.rules) if _strikes(script.seed, index, rule, operation, name, nth, fired)
+    ]
+    latency_s = sum(
+        between(rule.after_s, script.seed, f"{i}:{operation}:{name}:{nth}") for i, rule in struck if rule.do == "latency"
+    )
+    counted = [i for i, rule in struck if rule.do == "latency"]
+    decisive = next(((i, rule) for i, rule in struck if rule.do in ("drop", "late", "refuse")), None)
+    lost = next(((i, rule) for i, rule in struck if rule.do == "lose"), None)
+    failing = next(((i, rule) for i, rule in struck if rule.do == "fail" and operation == "guest.create"), None)
+    vanishing = next(((i, rule) for i, rule in struck if rule.do == "vanish" and operation == "guest.create"), None)
+
+    def drawn(index: int, rule: Rule) -> float:
+        counted.append(index)
+        return between(rule.after_s, script.seed, f"{index}:{operation}:{name}:{nth}")
+
+    fate = Fate(latency_s=latency_s)
+    if decisive is not None:
+        amount_s = drawn(*decisive)
+        rule = decisive[1]
+        if rule.do == "refuse":
+            return msgspec.structs.replace(fate, refusal=rule.reason, takes_effect=False, struck=tuple(counted))
+        if rule.do == "drop":
+            return msgspec.structs.replace(fate, cut=rule.how, hang_s=amount_s, takes_effect=False, struck=tuple(counted))
+        fate = msgspec.structs.replace(fate, cut="reset", late_s=amount_s)
+    elif lost is not None:
+        fate = msgspec.structs.replace(fate, cut=lost[1].how, hang_s=drawn(*lost))
+    if vanishing is not None:
+        fate = msgspec.structs.replace(fate, vanish_s=drawn(*vanishing))
+    if failing is not None:
+        drawn(*failing)
+    return msgspec.structs.replace(fate, fails=failing is not None, struck=tuple(counted))
+
+
+def between(bounds: Range, seed: int, key: str) -> float:
+    """A number of seconds in `bounds` (low, high) drawn from the seed and the key."""
+    low, high = bounds
+    return low + (high - low) * _drawn(seed, "between:" + key) / 2**32
+
+
+def _strikes(seed: int, index: int, rule: Rule, operation: str, name: str, nth: int, fired: dict[int, int]) -> bool:
+    return (
+        any(fnmatch.fnmatchcase(operation, pattern) for pattern in rule.on)
+        and (operation in MUTATING or rule.do in ("latency", "drop", "lose", "refuse"))
+        and fnmatch.fnmatchcase(name, rule.name)
+        and (rule.times == 0 or fired.get(index, 0) < rule.times)
+        and _drawn(seed, f"{index}:{operation}:{name}:{nth}") * 100 < rule.percent * 2**32
+    )
+
+
+def _drawn(seed: int, key: str) -> int:
+    return int.from_bytes(hashlib.sha256(f"{seed}:{key}".encode()).digest()[:4], "big")

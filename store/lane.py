@@ -1,0 +1,182 @@
+"""The one lane in which all writes are committed: several use cases in one durable commit, each in its savepoint.
+
+One batch: take the lock, run what is waiting (at most 50 use cases or 20 ms), commit once, answer each caller after the commit.  So the
+batches of all processes are serial: no deadlock, and one true order for audit, cursors and numbers.  A use case is a plain synchronous function
+of a transaction and may be run again from the start if the commit fails: it must not touch anything outside the transaction.
+"""
+
+import collections
+import concurrent.futures
+import dataclasses
+import threading
+from collections.abc import Callable
+from typing import Any, Final, TypeVar
+
+import structlog
+
+from primitives import clock, errors, killpoint
+from store import engines, faults, transaction
+
+T = TypeVar("T")
+UseCase = Callable[[transaction.Transaction], T]
+OnRefusal = Callable[[transaction.Transaction, BaseException], None]
+
+BATCH_MAX: Final = 50
+BATCH_S: Final = 0.020
+
+_log = structlog.get_logger(__name__)
+
+
+@dataclasses.dataclass(slots=True)
+class _Waiting:
+    use_case: UseCase[Any]
+    on_refusal: OnRefusal | None
+    future: concurrent.futures.Future[Any]
+
+
+@dataclasses.dataclass(slots=True)
+class _Outcome:
+    waiting: _Waiting
+    result: Any = None
+    error: BaseException | None = None
+    hints: list[Callable[[], None]] = dataclasses.field(default_factory=list)
+
+
+class _BatchLostError(Exception):
+    """The transaction under the batch is gone; nothing in it was kept, or nobody knows."""
+
+
+class Lane:
+    """The writing side of a database.  Thread-safe; owns one thread and one connection."""
+
+    def __init__(self, connect: Callable[[], engines.Connection]) -> None:
+        self._connect = connect
+        self._connection: engines.Connection | None = connect()
+        self._queue: collections.deque[_Waiting] = collections.deque()
+        self._wakeup = threading.Condition()
+        self._closing = False
+        self._thread = threading.Thread(target=self._work, name="lane", daemon=True)
+        self._thread.start()
+
+    def submit(self, use_case: UseCase[T], on_refusal: OnRefusal | None = None) -> "concurrent.futures.Future[T]":
+        """Queue a use case.  The future ends after the durable commit, or with the fault; `on_refusal` then writes the audit line."""
+        waiting = _Waiting(use_case, on_refusal, concurrent.futures.Future())
+        with self._wakeup:
+            if self._closing:
+                raise faults.CLOSED()
+            self._queue.append(waiting)
+            self._wakeup.notify()
+        return waiting.future
+
+    def run(self, use_case: UseCase[T], on_refusal: OnRefusal | None = None) -> T:
+        """Submit and wait.  Never call it from inside a use case."""
+        return self.submit(use_case, on_refusal).result()
+
+    def backlog(self) -> int:
+        """Use cases waiting for a batch."""
+        return len(self._queue)
+
+    def close(self) -> None:
+        """Finish what is queued, then stop.  Later submissions get `lane.closed`."""
+        with self._wakeup:
+            self._closing = True
+            self._wakeup.notify()
+        self._thread.join()
+        if self._connection is not None:
+            self._connection.close()
+
+    def _work(self) -> None:
+        while True:
+            with self._wakeup:
+                self._wakeup.wait_for(lambda: self._queue or self._closing)
+                if not self._queue:
+                    return
+            batch: list[_Outcome] = []
+            try:
+                self._run_batch(batch)
+            except Exception as error:
+                _log.warning("lane.batch_lost", reason=str(error), use_cases=len(batch))
+                self._forget_connection()
+                self._answer_lost(batch)
+                continue
+            for outcome in batch:
+                _answer(outcome)
+
+    def _run_batch(self, batch: list[_Outcome]) -> None:
+        connection = self._open()
+        connection.begin()
+        started = clock.monotonic_s()
+        while self._queue and len(batch) < BATCH_MAX and clock.monotonic_s() - started < BATCH_S:
+            waiting = self._queue.popleft()
+            if waiting.future.set_running_or_notify_cancel():
+                batch.append(_Outcome(waiting))
+                _run_one(connection, batch[-1])
+        killpoint.reach("lane.commit.before")
+        connection.commit()
+        killpoint.reach("lane.commit.after")
+
+    def _open(self) -> engines.Connection:
+        if self._connection is None:
+            self._connection = self._connect()
+        return self._connection
+
+    def _forget_connection(self) -> None:
+        broken, self._connection = self._connection, None
+        if broken is not None:
+            try:
+                broken.rollback()
+                broken.close()
+            except Exception as error:
+                _log.warning("lane.close_failed", reason=str(error))
+
+    def _answer_lost(self, batch: list[_Outcome]) -> None:
+        if not batch and self._queue:  # the transaction could not even begin: its first caller must hear it
+            waiting = self._queue.popleft()
+            if waiting.future.set_running_or_notify_cancel():
+                batch.append(_Outcome(waiting))
+        for outcome in batch:
+            outcome.waiting.future.set_exception(faults.REPEAT())
+
+
+def _run_one(connection: engines.Connection, outcome: _Outcome) -> None:
+    tx = transaction.Transaction(connection, connection.savepoint())
+    try:
+        outcome.result = outcome.waiting.use_case(tx)
+        connection.release()
+        outcome.hints = tx.after_commit
+        return
+    except Exception as error:
+        outcome.error = error
+        _undo(connection)
+    if outcome.waiting.on_refusal is not None:
+        _record_refusal(connection, outcome, outcome.waiting.on_refusal)
+
+
+def _record_refusal(connection: engines.Connection, outcome: _Outcome, on_refusal: OnRefusal) -> None:
+    tx = transaction.Transaction(connection, connection.savepoint())
+    try:
+        on_refusal(tx, outcome.error or errors.INTERNAL())
+        connection.release()
+    except Exception as error:
+        _log.error("lane.refusal_not_audited", reason=str(error))
+        outcome.error = faults.AUDIT_UNAVAILABLE()
+        _undo(connection)
+
+
+def _undo(connection: engines.Connection) -> None:
+    """Back to the savepoint; if the transaction did not survive the error, the batch is lost."""
+    try:
+        connection.rollback_to()
+    except Exception as error:
+        raise _BatchLostError(str(error)) from error
+    if not connection.in_transaction():
+        raise _BatchLostError("the transaction ended with the error")
+
+
+def _answer(outcome: _Outcome) -> None:
+    if outcome.error is not None:
+        outcome.waiting.future.set_exception(outcome.error)
+        return
+    outcome.waiting.future.set_result(outcome.result)
+    for hint in outcome.hints:
+        hint()

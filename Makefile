@@ -1,0 +1,61 @@
+# The commands of this checkout.  `make` alone lists them.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.PHONY: help setup demo check test test-backends bench docs soak lock clean runtime packages style
+
+PYTHON ?= /usr/bin/python3
+export PYTHON
+BIN := .venv/bin
+PYTEST := $(BIN)/python -m pytest
+
+help:  ## list the commands
+	@grep -hE '^[a-z-]+:.*  ## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*  ## /\1\t/' | expand -t 16
+
+setup:  ## make .venv with everything for development, from the lock with hashes
+	@deploy/setup requirements-dev.lock
+
+runtime:
+	@deploy/setup requirements.lock
+
+packages:
+	@deploy/packages
+
+demo: runtime  ## the main job of a city in a minute; KEEP=1 leaves the server running
+	@KEEP=$(KEEP) $(BIN)/python demo/run.py
+
+style:
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+check: setup style  ## format, lint, types, layers and the unit tests: seconds, no database server
+	$(PYTEST) -q -n 2 tests/unit
+
+test: packages setup style  ## everything that must pass; as root it installs the Debian packages it needs
+	$(PYTEST) -q -n 2 --dist loadgroup -m 'not soak' tests/unit tests/integration
+
+test-backends: packages setup  ## the driver contract against the clouds that run here
+	$(PYTEST) -q tests/backends
+
+bench: setup  ## ratios and figures of this machine, printed
+	$(BIN)/python benchmarks/run.py
+
+soak: packages setup  ## the long forms of the crash and concurrency tests
+	$(PYTEST) -q -m soak --timeout 0 tests/integration
+
+docs: setup  ## write docs/reference anew from the code
+	$(BIN)/python docs/generate.py
+
+lock:  ## resolve the versions anew into requirements*.lock
+	test -x build/lock/bin/uv || { $(PYTHON) -m venv build/lock && build/lock/bin/python -m pip install --quiet uv; }
+	for set in ":build" "-dev:dev"; do \
+	  build/lock/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --upgrade \
+	    --no-emit-index-url --custom-compile-command 'make lock' \
+	    --extra postgres --group "$${set#*:}" --output-file "requirements$${set%:*}.lock" pyproject.toml; \
+	done
+
+clean:  ## remove what was built, .venv included
+	rm -rf .venv build dist demo/out .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

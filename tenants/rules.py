@@ -63,7 +63,7 @@ def credit_code(text: str) -> str:
         return str(uscc.validate(text[:40]))
     except exceptions.ValidationError as error:
         raise errors.INVALID(
-            field="credit_code", reason=f"{text[:40]!r} is not a unified social credit code: {error.message}"
+            field="credit_code", reason=f"{text[:40]!r} is not a unified social credit code: {error}"
         ) from error
 
 

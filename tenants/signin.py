@@ -33,7 +33,7 @@ def authenticate(tx: transaction.Transaction, token: str) -> model.Principal:
         raise faults.TOKEN_REVOKED(reason="the account is disabled")
     if row["revoked_at"] is not None:
         raise faults.TOKEN_REVOKED(reason="by its owner, an administrator or a newer enrolment")
-    if row["epoch"] != installation.read(tx).epoch:
+    if row["epoch"] != row["installation_epoch"]:
         raise faults.TOKEN_REVOKED(reason="the installation was restored from a backup")
     if row["expires_at"] <= now_us:
         raise faults.TOKEN_EXPIRED(expired_at=clock.text(clock.from_us(row["expires_at"])))
@@ -69,7 +69,7 @@ def new_code(tx: transaction.Transaction, account: model.Account) -> str:
             "id": ids.new("code"),
             "account_id": account.id,
             "hash": secret.digest(text),
-            "epoch": installation.read(tx).epoch,
+            "epoch": installation.get(tx).epoch,
             "created_at": clock.to_us(now),
             "expires_at": clock.to_us(now + CODE_LIFE),
         },
@@ -97,7 +97,7 @@ def login(tx: transaction.Transaction, code: str) -> tuple[str, model.Principal]
     """A token for a one-use code, and its principal.  Raises login.code."""
     row = records.code(tx, secret.digest(code)) if secret.is_sound(code, secret.CODE) else None
     dead = row is None or row["used_at"] is not None or row["disabled_at"] is not None
-    if row is None or dead or row["expires_at"] <= clock.to_us(tx.now()) or row["epoch"] != installation.read(tx).epoch:
+    if row is None or dead or row["expires_at"] <= clock.to_us(tx.now()) or row["epoch"] != installation.get(tx).epoch:
         raise faults.CODE_REFUSED()
     records.use_code(tx, row["id"])
     account = people_records.account(tx, row["account"])
@@ -114,7 +114,7 @@ def issue(tx: transaction.Transaction, account: model.Account) -> str:
         "id": ids.new("token"),
         "account_id": account.id,
         "hash": secret.digest(text),
-        "epoch": installation.read(tx).epoch,
+        "epoch": installation.get(tx).epoch,
         "created_at": clock.to_us(now),
         "used_at": clock.to_us(now),
         "expires_at": clock.to_us(now + IDLE[account.kind]),

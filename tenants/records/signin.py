@@ -12,7 +12,8 @@ _INSERT_TOKEN: Final = sa.insert(tables.TOKENS)
 _INSERT_CODE: Final = sa.insert(tables.CODES)
 _AUTHENTICATE: Final = transaction.sql(  # one statement for everything a request needs to know of its caller
     "SELECT t.id AS token_id, t.epoch, t.used_at, t.expires_at, t.revoked_at, a.id AS account_id, a.code AS account, a.kind, a.disabled_at,"
-    " a.tenant_id, p.id AS person_id, p.name AS person_name, b.role, b.tenant_id AS bound_at"
+    " a.tenant_id, p.id AS person_id, p.name AS person_name, b.role, b.tenant_id AS bound_at,"
+    " (SELECT epoch FROM installation) AS installation_epoch"
     " FROM tokens t JOIN accounts a ON a.id = t.account_id JOIN persons p ON p.id = a.person_id"
     " LEFT JOIN bindings b ON b.account_id = a.id AND b.revoked_at IS NULL WHERE t.hash = :hash"
 )

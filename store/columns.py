@@ -93,12 +93,12 @@ class among(elements.ColumnElement[bool]):
     ]
 
 
-@compiler.compiles(among)  # type: ignore[no-untyped-call, untyped-decorator]
+@compiler.compiles(among)
 def _among_sqlite(element: among, compiling: Any, **kw: Any) -> str:
     return f"{compiling.process(element.column, **kw)} IN (SELECT value FROM json_each({compiling.process(element.bind, **kw)}))"
 
 
-@compiler.compiles(among, "postgresql")  # type: ignore[no-untyped-call, untyped-decorator]
+@compiler.compiles(among, "postgresql")
 def _among_postgresql(element: among, compiling: Any, **kw: Any) -> str:
     return f"{compiling.process(element.column, **kw)} = ANY({compiling.process(element.bind, **kw)})"
 

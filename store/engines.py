@@ -19,7 +19,7 @@ from store import faults
 SQLITE: Final = "sqlite"
 POSTGRESQL: Final = "postgresql"
 DIALECTS: Final[dict[str, engine.Dialect]] = {
-    SQLITE: sqlite.dialect(paramstyle="named"),  # type: ignore[no-untyped-call]
+    SQLITE: sqlite.dialect(paramstyle="named"),
     POSTGRESQL: postgresql.dialect(paramstyle="pyformat"),  # type: ignore[no-untyped-call]
 }
 LANE_LOCK: Final = 0x676F76706F6F6C

@@ -153,7 +153,7 @@ def test_a_restore_raises_the_epoch_until_accepted(database: store_database.Data
     raised = database.lane.run(installation.raise_epoch)
     assert (raised.epoch, raised.accepted) == (2, False)
     database.lane.run(installation.accept)
-    assert database.read(installation.get).accepted
+    assert database.read(installation.read).accepted
 
 
 def test_a_second_process_may_not_own_the_same_file(tmp_path: pathlib.Path) -> None:

@@ -1,0 +1,1 @@
+"""Room `audit`: the append-only, hash-chained trail of every effect and every refusal."""

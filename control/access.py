@@ -1,0 +1,35 @@
+"""Who may do what, as the use cases ask it: thin words over `tenants.service`, and the If-Match check."""
+
+from typing import Final
+
+from primitives import errors
+from store.transaction import Transaction
+from tenants import model as tenants_model
+from tenants import service as tenants
+
+STALE: Final = errors.Fault(
+    "object.stale",
+    errors.Kind.STALE,
+    en="{kind} {name} is at generation {generation} now; the request was made for {if_match}",
+    zh="{kind} {name} 当前版本为 {generation}，请求针对的是版本 {if_match}",
+    mend_en="read it again, then repeat the change with the new generation",
+    mend_zh="请重新读取后以新版本再提交",
+)
+
+require = tenants.require
+own = tenants.own
+scope = tenants.scope
+
+
+def tenant(
+    tx: Transaction, who: tenants_model.Principal, code: str, verb: str, kind: str
+) -> tuple[tenants_model.Tenant, tenants_model.Permit]:
+    """The tenant of a code and the permit of `who` there.  A stranger gets the same 404 as for an unknown code."""
+    found = tenants.by_code(tx, code)
+    return found, require(tx, who, verb, kind, tenant_id=found.id)
+
+
+def matches(if_match: int | None, generation: int, *, kind: str, name: str) -> None:
+    """Raises object.stale unless the caller has seen this generation (None: he did not say)."""
+    if if_match is not None and if_match != generation:
+        raise STALE(kind=kind, name=name, generation=generation, if_match=if_match)

@@ -36,7 +36,7 @@ def find(tx: Transaction) -> Installation | None:
     return None if row is None else Installation(row["id"], row["epoch"], row["accepted_epoch"])
 
 
-def read(tx: Transaction) -> Installation:
+def get(tx: Transaction) -> Installation:
     """The installation.  Raises store.not_initialised."""
     found = find(tx)
     if found is None:
@@ -54,7 +54,7 @@ def create(tx: Transaction) -> Installation:
 def raise_epoch(tx: Transaction) -> Installation:
     """After a restore: everything that carries an older epoch is void until accepted."""
     tx.execute(_RAISE)
-    return read(tx)
+    return get(tx)
 
 
 def accept(tx: Transaction) -> None:

@@ -4,6 +4,7 @@ import concurrent.futures
 import datetime
 import pathlib
 import threading
+from collections.abc import Callable
 
 import pytest
 import sqlalchemy as sa
@@ -22,6 +23,13 @@ def _row(key: str) -> dict[str, object]:
     }  # fmt: skip
 
 
+def _add(key: str) -> Callable[[transaction.Transaction], None]:
+    def use_case(tx: transaction.Transaction) -> None:
+        tx.execute(_ADD, **_row(key))
+
+    return use_case
+
+
 def _count(database: store_database.Database) -> int:
     return int(database.read(lambda tx: tx.execute(_COUNT))[0]["n"])
 
@@ -31,7 +39,7 @@ def test_a_refused_use_case_leaves_nothing_and_its_neighbours_stay(database: sto
         tx.execute(_ADD, **_row("refused"))
         raise errors.INVALID(field="x", reason="no")
 
-    futures = [database.lane.submit(lambda tx, key=f"k{n}": tx.execute(_ADD, **_row(key))) for n in range(20)]
+    futures = [database.lane.submit(_add(f"k{n}")) for n in range(20)]
     refused = database.lane.submit(refuse)
     for future in futures:
         future.result()
@@ -46,7 +54,7 @@ def test_the_refusal_is_recorded_in_a_savepoint_of_its_own(database: store_datab
         raise errors.INVALID(field="x", reason="no")
 
     with pytest.raises(errors.GovpoolError) as caught:
-        database.lane.run(refuse, lambda tx, error: tx.execute(_ADD, **_row("audit")) and None)
+        database.lane.run(refuse, lambda tx, error: _add("audit")(tx))
     assert caught.value.code == "input.invalid"
     assert database.read(lambda tx: tx.execute(sa.select(tables.ANSWERS.c.key))) == [{"key": "audit"}]
 
@@ -61,14 +69,14 @@ def test_a_refusal_that_cannot_be_recorded_is_answered_audit_unavailable(databas
     with pytest.raises(errors.GovpoolError) as caught:
         database.lane.run(refuse, broken)
     assert caught.value.code == "audit.unavailable"
-    database.lane.run(lambda tx: tx.execute(_ADD, **_row("after")))
+    database.lane.run(_add("after"))
     assert _count(database) == 1
 
 
 def test_a_database_error_undoes_only_its_own_use_case(database: store_database.Database) -> None:
-    database.lane.run(lambda tx: tx.execute(_ADD, **_row("one")))
-    twice = database.lane.submit(lambda tx: tx.execute(_ADD, **_row("one")))
-    other = database.lane.submit(lambda tx: tx.execute(_ADD, **_row("two")))
+    database.lane.run(_add("one"))
+    twice = database.lane.submit(_add("one"))
+    other = database.lane.submit(_add("two"))
     with pytest.raises(Exception, match="(?i)unique|duplicate"):
         twice.result()
     other.result()
@@ -77,7 +85,7 @@ def test_a_database_error_undoes_only_its_own_use_case(database: store_database.
 
 def test_callers_of_many_threads_are_all_answered_after_the_commit(database: store_database.Database) -> None:
     def caller(number: int) -> int:
-        database.lane.run(lambda tx: tx.execute(_ADD, **_row(f"k{number}")))
+        database.lane.run(_add(f"k{number}"))
         return _count(database)
 
     with concurrent.futures.ThreadPoolExecutor(16) as pool:
@@ -99,7 +107,7 @@ def test_a_killed_connection_is_answered_repeat_and_the_lane_goes_on(
     with pytest.raises(errors.GovpoolError) as caught:
         database.lane.run(kill_own_connection)
     assert caught.value.code == "lane.repeat"
-    database.lane.run(lambda tx: tx.execute(_ADD, **_row("after")))
+    database.lane.run(_add("after"))
     assert _count(database) == 1
 
 
@@ -112,7 +120,7 @@ def test_a_list_parameter_finds_its_members(database: store_database.Database) -
 
 def test_reads_cannot_write(database: store_database.Database) -> None:
     with pytest.raises(Exception, match="(?i)read-?only"):
-        database.read(lambda tx: tx.execute(_ADD, **_row("x")))
+        database.read(_add("x"))
 
 
 def test_the_time_of_a_use_case_follows_the_offset_of_tests(database: store_database.Database) -> None:
@@ -153,7 +161,7 @@ def test_a_restore_raises_the_epoch_until_accepted(database: store_database.Data
     raised = database.lane.run(installation.raise_epoch)
     assert (raised.epoch, raised.accepted) == (2, False)
     database.lane.run(installation.accept)
-    assert database.read(installation.read).accepted
+    assert database.read(installation.get).accepted
 
 
 def test_a_second_process_may_not_own_the_same_file(tmp_path: pathlib.Path) -> None:
@@ -185,7 +193,7 @@ def test_a_stopping_lane_finishes_its_queue_and_then_refuses(tmp_path: pathlib.P
     opened = store_database.open_database(url)
     gate = threading.Event()
     opened.lane.submit(lambda tx: gate.wait(5))
-    queued = [opened.lane.submit(lambda tx, key=f"k{n}": tx.execute(_ADD, **_row(key))) for n in range(5)]
+    queued = [opened.lane.submit(_add(f"k{n}")) for n in range(5)]
     closing = threading.Thread(target=opened.close)
     closing.start()
     gate.set()

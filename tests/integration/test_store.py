@@ -94,9 +94,7 @@ def test_callers_of_many_threads_are_all_answered_after_the_commit(database: sto
     assert all(count >= 1 for count in seen)
 
 
-def test_a_killed_connection_is_answered_repeat_and_the_lane_goes_on(
-    cluster, database_url: str, database: store_database.Database
-) -> None:  # type: ignore[no-untyped-def]
+def test_a_killed_connection_is_answered_repeat_and_the_lane_goes_on(database: store_database.Database) -> None:
     def kill_own_connection(tx: transaction.Transaction) -> None:
         tx.execute(_ADD, **_row("lost"))
         if tx.dialect == engines.POSTGRESQL:

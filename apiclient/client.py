@@ -1,10 +1,10 @@
 """One connection to one server.  Keys are made per call and kept over its repetitions, so a repeated call takes effect once.
 
-    client = Client("https://cloud.example:8443", token)
-    client.get("/v1/grants", tenant="tax")                  # JSON of the answer
-    for grant in client.pages("/v1/grants", tenant="tax"):  # all items of a list, page by page
-    client.put("/v1/grants/tax/ram_mib", {"granted": 1024}, if_match=3)
-    client.post("/v1/usage-imports", raw=content, media="application/x-ndjson")
+client = Client("https://cloud.example:8443", token)
+client.get("/v1/grants", tenant="tax")                  # JSON of the answer
+for grant in client.pages("/v1/grants", tenant="tax"):  # all items of a list, page by page
+client.put("/v1/grants/tax/ram_mib", {"granted": 1024}, if_match=3)
+client.post("/v1/usage-imports", raw=content, media="application/x-ndjson")
 """
 
 import dataclasses
@@ -49,7 +49,14 @@ class Client:
     """A client of one server.  Not thread-safe.  Raises ProblemError for every refusal and ConnectionFailedError when nothing answers."""
 
     def __init__(
-        self, server: str, token: str = "", *, lang: str = "en", ca_file: str = "", timeout_s: float = TIMEOUT_S, dry_run: bool = False
+        self,
+        server: str,
+        token: str = "",
+        *,
+        lang: str = "en",
+        ca_file: str = "",
+        timeout_s: float = TIMEOUT_S,
+        dry_run: bool = False,
     ) -> None:
         self.server = server.rstrip("/")
         self.token = token

@@ -29,5 +29,13 @@ class ConnectionFailedError(Exception):
 
 
 def _kind_of(status: int) -> str:
-    known = {401: "unauthenticated", 403: "forbidden", 404: "not_found", 409: "conflict", 412: "stale", 413: "too_large", 503: "unavailable"}
+    known = {
+        401: "unauthenticated",
+        403: "forbidden",
+        404: "not_found",
+        409: "conflict",
+        412: "stale",
+        413: "too_large",
+        503: "unavailable",
+    }
     return known.get(status, "invalid" if status < 500 else "internal")

@@ -43,7 +43,9 @@ class Api:
         self._waiting = 0
         self._readers = concurrent.futures.ThreadPoolExecutor(READERS, "reader")
         self._workers = concurrent.futures.ThreadPoolExecutor(WORKERS, "work")
-        self._router = routing.Router(_grouped(self.routes, self._serve), redirect_slashes=False, default=self._unknown, lifespan=self._life)
+        self._router = routing.Router(
+            _grouped(self.routes, self._serve), redirect_slashes=False, default=self._unknown, lifespan=self._life
+        )
 
     async def __call__(self, scope: types.Scope, receive: types.Receive, send: types.Send) -> None:
         """One request, or the life span of the server."""
@@ -111,6 +113,8 @@ class Api:
             raise faults.BUSY(waiting=self._waiting)
         call = await self._call(declared, request, trace, lang)
         loop = asyncio.get_running_loop()
+        if declared.style == "now":
+            return _found(declared.handler(call), declared)
         if declared.style == "read":
             return await loop.run_in_executor(self._readers, self._read, call)
         if declared.style == "work":
@@ -122,19 +126,20 @@ class Api:
     async def _call(self, declared: route.Route, request: requests.Request, trace: str, lang: str) -> route.Call:
         """The decoded request.  A caller without a token is refused before its body is read."""
         token = _token(request)
-        if token == "" and not declared.open:
+        if not token and not declared.open:
             raise faults.NO_TOKEN()
         context = self._context(declared, request, token, trace, lang)
         path = decode.path({name: str(value) for name, value in request.path_params.items()})
-        query = decode.query(declared, request.scope.get("query_string", b""))
+        query, dry_run = decode.query(declared, request.scope.get("query_string", b""))
         raw = await _content(declared, request)
         context = case.with_body(context, raw)
         body = decode.body(declared, raw) if declared.body is not None else None
-        return route.Call(route=declared, path=path, query=query, body=body, raw=raw, context=context, wiring=self.wiring)
+        return route.Call(
+            route=declared, path=path, query=query, body=body, raw=raw, context=context, wiring=self.wiring, dry_run=dry_run
+        )
 
     def _context(self, declared: route.Route, request: requests.Request, token: str, trace: str, lang: str) -> case.Context:
-        mutating = declared.style != "read"
-        key = decode.idempotency_key(declared, request.headers.get("idempotency-key"), ids.new("key")) if mutating else ""
+        key = decode.idempotency_key(declared, request.headers.get("idempotency-key"), ids.new("key")) if declared.mutating else ""
         return case.Context(
             token=token,
             request_id=trace,
@@ -162,7 +167,7 @@ class Api:
         return answer
 
     async def _change(self, call: route.Call) -> case.Answer:
-        future = asyncio.wrap_future(case.submit(self.wiring, call.route.handler(call), call.context))
+        future = asyncio.wrap_future(case.submit(self.wiring, call.rehearsed(call.route.handler(call)), call.context))
         try:
             return await asyncio.wait_for(asyncio.shield(future), LANE_S)
         except TimeoutError as error:

@@ -37,8 +37,11 @@ def body(declared: route.Route, content: bytes) -> Any:
         raise faults.TOO_DEEP(limit=DEPTH) from error
 
 
-def query(declared: route.Route, raw: bytes) -> Any:
-    """The query struct of a query string.  Raises input.invalid; a route without query parameters refuses any."""
+def query(declared: route.Route, raw: bytes) -> tuple[Any, bool]:
+    """The query struct of a query string, and whether a change is to be rehearsed only (`dry_run`).
+
+    Raises input.invalid; a route without query parameters refuses any.
+    """
     try:
         pairs = urllib.parse.parse_qsl(raw.decode("ascii"), keep_blank_values=True, errors="strict", max_num_fields=50)
     except ValueError as error:  # UnicodeDecodeError is one
@@ -50,12 +53,13 @@ def query(declared: route.Route, raw: bytes) -> Any:
         if "\x00" in value or "\x00" in name:
             raise errors.INVALID(field=_shown(name), reason="it contains the character U+0000")
         values[name] = value
+    dry_run = declared.mutating and not declared.open and _flag(values.pop("dry_run", "false"), "dry_run")
     if declared.query is None:
         if values:
             raise errors.INVALID(field=_shown(next(iter(values))), reason="this operation takes no such parameter")
-        return None
+        return None, dry_run
     try:
-        return msgspec.convert(values, declared.query, strict=False)
+        return msgspec.convert(values, declared.query, strict=False), dry_run
     except msgspec.ValidationError as error:
         raise _finding("query", str(error)) from error
 
@@ -136,6 +140,12 @@ def _bound_depth(content: bytes) -> None:
                 raise faults.TOO_DEEP(limit=DEPTH)
         elif first in b"]}":
             depth -= 1
+
+
+def _flag(text: str, field: str) -> bool:
+    if text not in ("true", "false"):
+        raise errors.INVALID(field=field, reason="it is true or false")
+    return text == "true"
 
 
 def _finding(place: str, text: str) -> errors.GovpoolError:

@@ -47,7 +47,9 @@ def after(call: Any, *kinds: type) -> list[Any] | None:
     return key
 
 
-def of(rows: Sequence[Any], call: Any, key: Callable[[Any], list[Any]], shape: Callable[[Any], Any] = lambda row: row) -> dict[str, Any]:
+def of(
+    rows: Sequence[Any], call: Any, key: Callable[[Any], list[Any]], shape: Callable[[Any], Any] = lambda row: row
+) -> dict[str, Any]:
     """The page of `rows`, of which up to `call.query.limit` + 1 were read; `key` gives the sort key of a row, `shape` its form outside."""
     limit: int = call.query.limit
     more = len(rows) > limit

@@ -35,7 +35,7 @@ BODY_LIMIT: Final = 1 << 20
 RAW_LIMIT: Final = 64 << 20
 """Bytes of an import, unless the route says less."""
 
-Style = Literal["read", "change", "work"]
+Style = Literal["now", "read", "change", "work"]
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,10 +60,18 @@ class Call:
     context: case.Context
     wiring: Any
     who: Any = None  # the principal; reads and work only
+    dry_run: bool = False  # the caller wants a rehearsal
 
-    def perform(self, use_case: case.UseCase) -> case.Answer:
-        """Run a use case on the lane and wait for its durable commit; for `work` handlers, never for `change`."""
-        return case.perform(self.wiring, use_case, self.context)
+    def perform(self, use_case: case.UseCase, *, part: str = "") -> case.Answer:
+        """Run a use case on the lane and wait for its durable commit; for `work` handlers, never for `change`.
+
+        `part` names one of several steps, so that each has an idempotency key of its own.
+        """
+        return case.perform(self.wiring, self.rehearsed(use_case), self.context.part(part) if part else self.context)
+
+    def rehearsed(self, use_case: Any) -> Any:
+        """The use case as the caller wants it: with `dry_run` it is decided and answered, and nothing is kept."""
+        return dataclasses.replace(use_case, dry_run=True) if self.dry_run else use_case
 
     def read(self, function: Callable[[Any], T]) -> T:
         """Run a read on a snapshot; for `work` handlers."""
@@ -88,6 +96,16 @@ class Route:
     open: bool = False  # no token and no idempotency key needed: login, health
     if_match: bool = False
     status: int = 200
+
+    @property
+    def mutating(self) -> bool:
+        """Whether it may change something."""
+        return self.style in ("change", "work")
+
+
+def now(method: str, path: str, action: str, handler: Callable[..., Any], **declared: Any) -> Route:
+    """An answer that needs neither database nor token: `handler(call)` on the event loop."""
+    return Route(method=method, path=path, action=action, handler=handler, style="now", open=True, **declared)
 
 
 def read(method: str, path: str, action: str, handler: Callable[..., Any], **declared: Any) -> Route:

@@ -5,9 +5,7 @@ from typing import Final
 
 from apiserver import route
 
-MODULES: Final = (
-    "meta",
-)
+MODULES: Final = ("meta",)
 
 
 def gathered() -> list[route.Route]:

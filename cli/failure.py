@@ -70,7 +70,15 @@ def tell(error: Exception, words: list[str]) -> int:
         return _EXIT.get(error.fault.kind.value, FAILED)
     if isinstance(error, api.ConnectionFailedError):
         why = say(f"no answer from {error.server}: {error.reason}", f"{error.server} 无应答：{error.reason}")
-        _lines(what, why, say("check the server: govpool context list; start one: govpool serve", "请检查服务器：govpool context list；或启动：govpool serve"), "")
+        _lines(
+            what,
+            why,
+            say(
+                "check the server: govpool context list; start one: govpool serve",
+                "请检查服务器：govpool context list；或启动：govpool serve",
+            ),
+            "",
+        )
         return FAILED
     if isinstance(error, BrokenPipeError):
         sys.stderr.close()

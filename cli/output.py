@@ -143,4 +143,6 @@ def _name(row: Any) -> str:
 
 
 def _colourful(ctx: typer.Context) -> bool:
-    return sys.stdout.isatty() and session.options(ctx).color and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+    return (
+        sys.stdout.isatty() and session.options(ctx).color and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+    )

@@ -112,7 +112,9 @@ def confirm(ctx: typer.Context, question: str, *, name: str = "") -> None:
         return
     flag = f"--confirm {name}" if name else "--yes"
     if not sys.stdin.isatty():
-        raise failure.UsageError(say(f"{question} Nobody can answer here", f"{question} 此处无法应答"), say(f"add {flag}", f"请加 {flag}"))
+        raise failure.UsageError(
+            say(f"{question} Nobody can answer here", f"{question} 此处无法应答"), say(f"add {flag}", f"请加 {flag}")
+        )
     sys.stderr.write(f"{question} " + (say(f"Type {name} to go on: ", f"请输入 {name} 以继续：") if name else "[y/N] "))
     sys.stderr.flush()
     answer = sys.stdin.readline().strip()
@@ -152,7 +154,12 @@ def wait(ctx: typer.Context, look: Callable[[], T], state: Callable[[T], str], u
             if now in until:
                 return found
             if time.monotonic() >= deadline:
-                tell(say(f"still {now} after {session.timeout_s} s; see: {resume}", f"{session.timeout_s} 秒后仍为 {now}；请查看：{resume}"))
+                tell(
+                    say(
+                        f"still {now} after {session.timeout_s} s; see: {resume}",
+                        f"{session.timeout_s} 秒后仍为 {now}；请查看：{resume}",
+                    )
+                )
                 raise typer.Exit(failure.TIMED_OUT)
             time.sleep(POLL_S)
     except KeyboardInterrupt:
@@ -165,7 +172,7 @@ def run(noun: str, module: str, arguments: list[str], given: dict[str, object]) 
     debug = bool(given.get("debug"))
     try:
         session = _session(given)
-        found = importlib.import_module(f"cli.{module}")
+        found = _module(module)
         command = typer.main.get_command(getattr(found, "app" if module == noun else noun))
         result = command.main(arguments, prog_name=f"govpool {noun}", standalone_mode=False, obj=session)
         sys.stdout.flush()
@@ -176,6 +183,15 @@ def run(noun: str, module: str, arguments: list[str], given: dict[str, object]) 
         if debug:
             raise
         return failure.tell(error, [noun, *arguments])
+
+
+def _module(name: str) -> Any:
+    try:
+        return importlib.import_module(f"cli.{name}")
+    except ModuleNotFoundError as error:
+        if error.name != f"cli.{name}":
+            raise
+        raise failure.UsageError(say("this release does not have that command", "本版本没有该命令"), "govpool --help") from error
 
 
 def _session(given: dict[str, object]) -> Session:

@@ -1,8 +1,8 @@
 """What a driver promises, and the records that pass between the reconciler and a driver.  Pure: no database, no network.
 
-A driver carries one resource towards what is wanted in one kind of cloud.  It knows nothing of orders, quotas or leases; it is told
-what is wanted (`Wanted`), what was known last (`Facts`), and under which attempt it may call (`Attempt`).  All verbs are synchronous
-and run on worker threads.  The whole story, with a sequence for each lost answer, is `docs/explanation/driver-contract.md`.
+A driver carries one resource towards what is wanted in one kind of cloud.  It knows nothing of orders, quotas or leases; it is
+told what is wanted (`Wanted`), what was known last (`Facts`), and under which attempt it may call (`Attempt`).  All verbs are
+synchronous and run on worker threads.  The whole story, with a sequence for each lost answer: `docs/explanation/driver-contract.md`.
 
 `advance`, `act` and `remove` make AT MOST ONE mutating cloud call and answer
 
@@ -13,8 +13,8 @@ and run on worker threads.  The whole story, with a sequence for each lost answe
 or raise `TemporaryError` or `PermanentError` (answers: the attempt closes) or `AnswerLost` (the call may still take effect, now or
 later: the attempt stays open until `revoke` settles it).
 
-The call that mutates is guarded only by what `known` carries (`ticket_id`, `revision`), never by something read afresh: a worker that
-sleeps past its lease wakes with old facts, and the cloud refuses them.
+The call that mutates is guarded only by what `known` carries (`ticket_id`, `revision`), never by something read afresh: a worker
+that sleeps past its lease wakes with old facts, and the cloud refuses them.
 """
 
 import dataclasses
@@ -114,7 +114,7 @@ class Facts:
 
     @classmethod
     def from_json(cls, plain: Mapping[str, Any]) -> "Facts":
-        """The facts of stored JSON.  Fields that this version does not know are ignored, so an older release can read newer rows."""
+        """The facts of stored JSON.  Fields that this version does not know are ignored: an older release reads newer rows."""
         known = {field.name for field in dataclasses.fields(cls)}
         values = {key: value for key, value in plain.items() if key in known}
         values["state"] = State(values.get("state", State.ABSENT))
@@ -287,12 +287,12 @@ class Driver(Protocol):
         ...
 
     def set_limits(self, tenant: Tenant, limits: Mapping[str, int]) -> None:
-        """Set the native limits of the tenant's project to exactly `limits` (registry units; a name not given is 0).  Idempotent."""
+        """Set the native limits of the tenant's project to `limits` (registry units; a name not given is 0).  Idempotent."""
         ...
 
     def advance(self, wanted: Wanted, known: Facts, attempt: Attempt) -> Step:
-        """One step towards an existing, built guest of `wanted`.  Creates once: with `known.ticket_id` any number of calls, at once or
-        late, makes one guest.  Done when the cloud has built it; power and size thereafter are `act`'s.
+        """One step towards an existing, built guest of `wanted`.  With one `known.ticket_id` any number of calls, at once or late,
+        makes one guest.  Done when the cloud has built it; power and size thereafter are `act`'s.
         """
         ...
 

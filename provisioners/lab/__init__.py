@@ -1,3 +1,3 @@
-"""The lab: a simulated cloud in its own process (`cloud`, `server`, `world`, `book`, `script`) and the driver that speaks to it (`driver`,
-`client`).  NO GUEST RUNS IN IT.  What the two share is the form of their messages (`wire`), nothing else.
+"""The lab: a simulated cloud in its own process (`cloud`, `server`, `view`, `world`, `placement`, `book`, `script`) and the driver that
+speaks to it (`driver`, `client`).  NO GUEST RUNS IN IT.  The two share the form of their messages (`wire`), nothing else.
 """

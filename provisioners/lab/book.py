@@ -1,6 +1,6 @@
-"""The lab cloud's own file: SQLite in WAL mode, so that what was answered survives kill -9 of the cloud.  Nothing of govpool's store is used.
+"""The lab cloud's own file: SQLite in WAL mode, so that what was answered survives kill -9.  Nothing of govpool's store is used.
 
-One connection under one lock; `Book.change()` is one transaction.  The record (what truly happened, and when) can only be appended to.
+One connection under one lock; `Book.change()` is one transaction.  The record (what truly happened, and when) only grows.
 """
 
 import contextlib
@@ -28,18 +28,19 @@ CREATE TABLE IF NOT EXISTS tickets (
     tenant TEXT NOT NULL, epoch INTEGER NOT NULL, state TEXT NOT NULL, guest_id TEXT NOT NULL, created_at TEXT NOT NULL) STRICT;
 CREATE INDEX IF NOT EXISTS tickets_resource ON tickets (resource_id);
 CREATE TABLE IF NOT EXISTS guests (
-    id TEXT PRIMARY KEY, kind TEXT NOT NULL, name TEXT NOT NULL, tenant_id TEXT NOT NULL, tenant TEXT NOT NULL, project TEXT NOT NULL,
-    installation TEXT NOT NULL, epoch INTEGER NOT NULL, resource_id TEXT NOT NULL, ticket_id TEXT NOT NULL, state TEXT NOT NULL,
-    task TEXT NOT NULL, revision INTEGER NOT NULL, generation INTEGER NOT NULL, amounts TEXT NOT NULL, replicas INTEGER NOT NULL,
-    image TEXT NOT NULL, addresses TEXT NOT NULL, host TEXT NOT NULL REFERENCES hosts, created_at TEXT NOT NULL, detail TEXT NOT NULL,
-    last_attempt TEXT NOT NULL, metadata TEXT NOT NULL, deleted_at TEXT) STRICT;
+    id TEXT PRIMARY KEY, kind TEXT NOT NULL, name TEXT NOT NULL, tenant_id TEXT NOT NULL, tenant TEXT NOT NULL,
+    project TEXT NOT NULL, installation TEXT NOT NULL, epoch INTEGER NOT NULL, resource_id TEXT NOT NULL, ticket_id TEXT NOT NULL,
+    state TEXT NOT NULL, task TEXT NOT NULL, revision INTEGER NOT NULL, generation INTEGER NOT NULL, amounts TEXT NOT NULL,
+    replicas INTEGER NOT NULL, image TEXT NOT NULL, addresses TEXT NOT NULL, host TEXT NOT NULL REFERENCES hosts,
+    created_at TEXT NOT NULL, detail TEXT NOT NULL, last_attempt TEXT NOT NULL, metadata TEXT NOT NULL, deleted_at TEXT) STRICT;
 CREATE UNIQUE INDEX IF NOT EXISTS guests_ticket ON guests (ticket_id) WHERE ticket_id <> '';
 CREATE INDEX IF NOT EXISTS guests_resource ON guests (resource_id);
 CREATE INDEX IF NOT EXISTS guests_living ON guests (id) WHERE deleted_at IS NULL;
 CREATE INDEX IF NOT EXISTS guests_tenant ON guests (tenant_id) WHERE deleted_at IS NULL;
 CREATE INDEX IF NOT EXISTS guests_host ON guests (host) WHERE deleted_at IS NULL;
 CREATE TABLE IF NOT EXISTS used (
-    holder TEXT NOT NULL, name TEXT NOT NULL, amount INTEGER NOT NULL CHECK (amount >= 0), PRIMARY KEY (holder, name)) STRICT, WITHOUT ROWID;
+    holder TEXT NOT NULL, name TEXT NOT NULL, amount INTEGER NOT NULL CHECK (amount >= 0),
+    PRIMARY KEY (holder, name)) STRICT, WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS record (
     seq INTEGER PRIMARY KEY AUTOINCREMENT, at TEXT NOT NULL, verb TEXT NOT NULL, guest_id TEXT NOT NULL, resource_id TEXT NOT NULL,
     guest TEXT NOT NULL) STRICT;
@@ -56,12 +57,12 @@ CREATE TABLE IF NOT EXISTS requests (
 _NAMESPACE: Final = uuid.UUID("9d2f2c6e-7d0c-4a43-8a53-0f2a6d2c1ab0")
 
 
-class Occupied(Exception):
+class OccupiedError(Exception):
     """Another lab cloud has this file open."""
 
 
 class Book:
-    """The open file.  Raises Occupied when another process has it."""
+    """The open file.  Raises OccupiedError when another process has it."""
 
     def __init__(self, path: pathlib.Path) -> None:
         self._lock_file = _locked(path)
@@ -116,7 +117,8 @@ class Book:
         """Insert one row; its rowid."""
         names, marks = ", ".join(values), ", ".join(f":{name}" for name in values)
         with self.lock:
-            return self._connection.execute(f"INSERT INTO {table} ({names}) VALUES ({marks})", values).lastrowid or 0
+            sql = f"INSERT INTO {table} ({names}) VALUES ({marks})"
+            return self._connection.execute(sql, values).lastrowid or 0
 
     def changed(self, sql: str, /, *values: Any) -> int:
         """Run a statement that changes rows; how many it changed."""
@@ -180,5 +182,5 @@ def _locked(path: pathlib.Path) -> IO[str]:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:
         file.close()
-        raise Occupied(f"{path} is open in another lab cloud") from error
+        raise OccupiedError(f"{path} is open in another lab cloud") from error
     return file

@@ -1,7 +1,7 @@
 """HTTP calls to a lab cloud: each on a connection of its own, each ending as an answer, a refusal of the contract, or AnswerLost.
 
-A call that could not be sent is a TemporaryError; a read that was lost changed nothing and is one too; only a change whose answer did not
-come is AnswerLost.
+A call that could not be sent is a TemporaryError; a read that was lost changed nothing and is one too; only a change whose answer
+did not come is AnswerLost.
 """
 
 import http.client
@@ -19,7 +19,7 @@ _LOST: Final = frozenset({500, 502, 504})
 _Answer = TypeVar("_Answer")
 
 
-class Refusal(Exception):
+class RefusedError(Exception):
     """A 4xx answer with the cloud's own code, for the driver to read before it becomes an error of the contract."""
 
     def __init__(self, status: int, code: str, message: str) -> None:
@@ -37,12 +37,12 @@ class Client:
         self._host, self._port, self._call_s = parts.hostname or "", parts.port or 80, call_s
 
     def read(self, path: str, answer: type[_Answer], **query: object) -> _Answer | None:
-        """GET; None for 404.  Raises TemporaryError and Refusal."""
+        """GET; None for 404.  Raises TemporaryError and RefusedError."""
         text = urllib.parse.urlencode({name: value for name, value in query.items() if value != ""})
         try:
             status, payload = self._call("GET", f"{path}?{text}" if text else path, None, "")
             return msgspec.json.decode(_checked(status, payload), type=answer)
-        except Refusal as refusal:
+        except RefusedError as refusal:
             if refusal.status == 404:
                 return None
             raise
@@ -50,7 +50,7 @@ class Client:
             raise unreachable() from lost
 
     def change(self, method: str, path: str, body: wire.Body | None, answer: type[_Answer], attempt: str = "") -> _Answer:
-        """One mutating call.  Raises Refusal, TemporaryError (it was not sent, or the cloud is busy) and AnswerLost."""
+        """One mutating call.  Raises RefusedError, TemporaryError (it was not sent, or the cloud is busy) and AnswerLost."""
         status, payload = self._call(method, path, body, attempt)
         return msgspec.json.decode(_checked(status, payload) or b"null", type=answer)
 
@@ -93,4 +93,4 @@ def _checked(status: int, payload: bytes) -> bytes:
         raise contract.TemporaryError(
             "cloud.busy", delay_s=2, en="the cloud is busy; it is tried again", zh="云平台繁忙，系统将自动重试"
         )
-    raise Refusal(status, problem.code, problem.message)
+    raise RefusedError(status, problem.code, problem.message)

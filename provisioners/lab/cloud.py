@@ -1,4 +1,4 @@
-"""The lab cloud as a process: `python -m provisioners.lab.cloud --file lab.db --port 0 [--script faults.json]`.  NO GUEST RUNS IN IT.
+"""The lab cloud as a process.  NO GUEST RUNS IN IT.  `python -m provisioners.lab.cloud --file lab.db --port 0 [--script faults.json]`
 
 Prints one JSON line on stdout when it is ready: {"ready": true, "url": "http://127.0.0.1:43210", "pid": 4711, "banner": "..."}.
 """
@@ -34,10 +34,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         script = options.script.read_bytes() if options.script else b""
         cloud = server.Cloud((host, int(port_text)), book.Book(options.file), script)
     except (msgspec.MsgspecError, UnicodeDecodeError, FileNotFoundError) as error:
-        print(f"govpool lab: the script cannot be read: {error}", file=sys.stderr)
+        sys.stderr.write(f"govpool lab: the script cannot be read: {error}\n")
         return 2
-    except (book.Occupied, OSError) as error:
-        print(f"govpool lab: {error}", file=sys.stderr)
+    except (book.OccupiedError, OSError) as error:
+        sys.stderr.write(f"govpool lab: {error}\n")
         return 1
     return _serve(cloud)
 
@@ -49,7 +49,8 @@ def _serve(cloud: server.Cloud) -> int:
     loop.start()
     address, port = cloud.server_address[:2]
     ready = {"ready": True, "url": f"http://{address!s}:{port}", "pid": os.getpid(), "banner": wire.BANNER}
-    print(json.dumps(ready), flush=True)
+    sys.stdout.write(json.dumps(ready) + "\n")
+    sys.stdout.flush()
     loop.join()
     cloud.stop()
     return 0

@@ -1,4 +1,4 @@
-"""The driver of the lab cloud.  `create: ticket` consumes a revocable ticket (like a boot volume); `create: tag` only looks up its tag first.
+"""The driver of the lab cloud.  `create: ticket` consumes a revocable ticket (as a boot volume is); `create: tag` only looks first.
 
 Settings: url (http://127.0.0.1:PORT), create (ticket, tag), call_s, late_s, poll_s, calls_at_once.
 """
@@ -105,7 +105,7 @@ class LabDriver:
         )  # fmt: skip
         try:
             guest = self._client.change("POST", f"/v1/guests/{guest.id}/actions", body, wire.Guest, attempt.id)
-        except client.Refusal as refusal:
+        except client.RefusedError as refusal:
             return self._refused_change(refusal, known)
         return Done(facts_of(guest)) if not guest.task and _reached(guest, wanted, action) else facts_of(guest)
 
@@ -120,7 +120,7 @@ class LabDriver:
                 return Done(Facts())
             try:
                 self._client.change("DELETE", f"/v1/tickets/{tickets[0].id}", None, type(None), attempt.id)
-            except client.Refusal as refusal:
+            except client.RefusedError as refusal:
                 if refusal.status != 404:
                     return self._refused_change(refusal, known)
             return Done(Facts()) if len(tickets) == 1 else Facts()
@@ -130,7 +130,7 @@ class LabDriver:
             return facts_of(guest)
         try:
             guest = self._client.change("DELETE", f"/v1/guests/{guest.id}?revision={known.revision}", None, wire.Guest, attempt.id)
-        except client.Refusal as refusal:
+        except client.RefusedError as refusal:
             return self._refused_change(refusal, known)
         return facts_of(guest)
 
@@ -192,7 +192,7 @@ class LabDriver:
         )  # fmt: skip
         try:
             guest = self._client.change("POST", "/v1/guests", body, wire.Guest, attempt.id)
-        except client.Refusal as refusal:
+        except client.RefusedError as refusal:
             if refusal.code in ("ticket.deleted", "ticket.unknown"):
                 return dataclasses.replace(known, ticket_id="")
             if refusal.code == "ticket.consumed":
@@ -212,7 +212,7 @@ class LabDriver:
         gone = Revoked(dataclasses.replace(known, ticket_id=""))
         try:
             self._client.change("DELETE", f"/v1/tickets/{known.ticket_id}", None, type(None), attempt.id)
-        except client.Refusal as refusal:
+        except client.RefusedError as refusal:
             if refusal.status == 404:
                 return gone
             if refusal.code == "ticket.consumed":
@@ -233,12 +233,12 @@ class LabDriver:
         body = wire.ActionBody(action="touch", revision=guest.revision)
         try:
             return Revoked(facts_of(self._client.change("POST", f"/v1/guests/{guest.id}/actions", body, wire.Guest, attempt.id)))
-        except client.Refusal as refusal:
+        except client.RefusedError as refusal:
             if refusal.status in (404, 409, 412):
                 return Waiting(0)
             raise refused(refusal) from refusal
 
-    def _refused_change(self, refusal: client.Refusal, known: Facts) -> contract.Step:
+    def _refused_change(self, refusal: client.RefusedError, known: Facts) -> contract.Step:
         """What a change of a guest that changed meanwhile leads to."""
         if refusal.status in (404, 412):
             guest = self._guest(known.cloud_id)
@@ -267,7 +267,7 @@ class LabDriver:
     def _read(self, path: str, answer: type[_Answer], **query: object) -> _Answer:
         try:
             found = self._client.read(path, answer, **query)
-        except client.Refusal as refusal:
+        except client.RefusedError as refusal:
             raise refused(refusal) from refusal
         if found is None:
             raise client.unreachable()
@@ -276,7 +276,7 @@ class LabDriver:
     def _change(self, method: str, path: str, body: wire.Body, answer: type[_Answer], attempt: Attempt | None = None) -> _Answer:
         try:
             return self._client.change(method, path, body, answer, attempt.id if attempt else "")
-        except client.Refusal as refusal:
+        except client.RefusedError as refusal:
             raise refused(refusal) from refusal
 
 
@@ -304,7 +304,7 @@ def failed(detail: str) -> contract.PermanentError:
     return contract.PermanentError("cloud.failed", en=f"the cloud could not build it: {detail}", zh=f"云平台未能完成创建：{detail}")
 
 
-def refused(refusal: client.Refusal) -> contract.DriverError:
+def refused(refusal: client.RefusedError) -> contract.DriverError:
     """The contract's error of a 4xx answer."""
     texts = {
         "quota": ("the cloud's own limit of the department does not allow it yet", "云平台侧的部门配额尚不允许"),

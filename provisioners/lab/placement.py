@@ -38,7 +38,7 @@ def placed(amounts: Mapping[str, int]) -> dict[str, int]:
 def choose(
     hosts: Iterable[wire.Host], amounts: Mapping[str, int], zone: str, service_class: str, preferred: str = ""
 ) -> wire.Host | None:
-    """The host that takes `amounts`, or None: the preferred one, else one without hardware that was not asked for (GPUs), most memory free."""
+    """The host that takes `amounts`, or None: the preferred, else with least hardware not asked for (GPUs), then most memory free."""
     needed = placed(amounts)
     fitting = [
         host

@@ -1,7 +1,7 @@
 """What goes wrong in the lab cloud, and when: a list of rules, decided by a seed.  Pure: no clock, no file, no network.
 
-Whether a rule strikes a call depends on the seed, the rule, the operation, the name it concerns and how often that name was called so,
-never on the order in which calls of different names arrive: the same script gives the same faults under any number of workers.
+Whether a rule strikes a call depends on the seed, the rule, the operation, the name it concerns and how often that name was called
+so, never on the order in which calls of different names arrive: one script gives the same faults under any number of workers.
 """
 
 import fnmatch

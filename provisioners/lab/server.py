@@ -1,7 +1,7 @@
-"""The lab cloud's HTTP API on loopback: decode, decide the call's fate, carry it out in one transaction, answer or cut the connection.
+"""The lab cloud's HTTP API on loopback: decode, decide the call's fate, carry it out in one transaction, answer or cut.
 
-`/v1/...` is the cloud that a driver speaks to.  `/lab/...` is the hand behind the scenes for tests and demos: the script, hosts, foreign and
-vanishing guests, the log of requests.  It is never touched by a driver and suffers no faults.
+`/v1/...` is the cloud that a driver speaks to.  `/lab/...` is the hand behind the scenes for tests and demos: the script, hosts,
+foreign and vanishing guests, the log of requests; no driver touches it, and it suffers no faults.
 """
 
 import http.server
@@ -17,10 +17,9 @@ from typing import Any, Final
 import msgspec
 
 from provisioners.lab import book as books
-from provisioners.lab import placement, script, wire, world
+from provisioners.lab import placement, script, view, wire, world
 
 _BODY_MAX: Final = 262_144
-_PAGE_MAX: Final = 1000
 _BODIES: Final[dict[str, type[wire.Body]]] = {
     "tenant.set": wire.TenantBody,
     "limits.set": wire.LimitsBody,
@@ -36,7 +35,6 @@ _REFUSALS: Final = {
     "overloaded": (503, "overloaded", "too many requests"),
     "forbidden": (403, "forbidden", "the account may not do this"),
 }
-_NOT_FOUND: Final = world.Refused(404, "path.unknown", "there is nothing here")
 
 
 class Cloud(http.server.ThreadingHTTPServer):
@@ -92,7 +90,7 @@ class Cloud(http.server.ThreadingHTTPServer):
         try:
             with self.book.attempt():
                 return self.world.perform(operation, target, body, attempt, fate)
-        except world.Refused as refused:
+        except world.RefusedError as refused:
             return refused.status, wire.Problem(code=refused.code, message=refused.message)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
@@ -174,8 +172,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
             elif parts == [""] and self.command == "GET":
                 status, answer = 200, {"banner": wire.BANNER, "script": json.loads(self.server.book.fact("script") or "{}")}
             else:
-                raise _NOT_FOUND
-        except world.Refused as refused:
+                raise view.nothing_here()
+        except world.RefusedError as refused:
             status, answer = refused.status, wire.Problem(code=refused.code, message=refused.message)
         except (msgspec.MsgspecError, ValueError) as error:
             status, answer = 400, wire.Problem(code="input.invalid", message=str(error)[:400])
@@ -185,7 +183,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         length = self.headers.get("Content-Length", "0")
         if not length.isdecimal() or int(length) > _BODY_MAX or "Transfer-Encoding" in self.headers:
             self.close_connection = True
-            raise world.Refused(413, "body.too_large", f"a body has a Content-Length of at most {_BODY_MAX} bytes")
+            raise world.RefusedError(413, "body.too_large", f"a body has a Content-Length of at most {_BODY_MAX} bytes")
         return self.rfile.read(int(length))
 
     def _read(self, parts: list[str], query: dict[str, str]) -> None:
@@ -199,7 +197,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         elif fate.cut:
             self._cut(fate)
         else:
-            self._answer(200, read(self.server, parts, query))
+            self._answer(200, view.read(self.server.world, parts, query))
 
     def _mutate(self, operation: str, target: str, raw: bytes) -> None:
         book, attempt = self.server.book, self.headers.get("X-Govpool-Attempt", "")[:64]
@@ -264,45 +262,14 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.wfile.flush()
 
 
-def read(cloud: Cloud, parts: list[str], query: dict[str, str]) -> msgspec.Struct | dict[str, Any]:
-    """GET /v1/...  Raises Refused."""
-    book = cloud.book
-    match parts:
-        case ["tenants", installation, code, "limits"]:
-            tenant = cloud.world.tenant(installation, code)
-            return {"limits": json.loads(tenant["limits"]), "used": book.usage(f"tenant:{tenant['id']}")}
-        case ["tenants", installation, code]:
-            tenant = cloud.world.tenant(installation, code)
-            return wire.Tenant(id=tenant["id"], name=tenant["name"], epoch=tenant["epoch"])
-        case ["tickets", ticket_id]:
-            return cloud.world.ticket(ticket_id)
-        case ["guests", guest_id]:
-            return cloud.world.guest(guest_id)
-        case ["hosts"]:
-            return wire.Hosts(hosts=placement.hosts(book))
-        case ["inventory"]:
-            return _inventory(book, query)
-        case ["events"]:
-            limit = _number(query, "limit", 1, _PAGE_MAX, _PAGE_MAX)
-            rows = book.all(
-                "SELECT * FROM record WHERE seq > ? ORDER BY seq LIMIT ?", _number(query, "after", 0, 2**63 - 1, 0), limit + 1
-            )
-            events = [
-                wire.Entry(seq=r["seq"], at=r["at"], verb=r["verb"], guest=msgspec.json.decode(r["guest"], type=wire.Guest))
-                for r in rows[:limit]
-            ]
-            return wire.Events(events=events, more=len(rows) > limit)
-    raise _NOT_FOUND
-
-
 def behind(cloud: Cloud, method: str, parts: list[str], query: dict[str, str], raw: bytes) -> tuple[int, Any]:
-    """/lab/...: the hand behind the scenes.  Raises Refused and msgspec.MsgspecError."""
+    """/lab/...: the hand behind the scenes.  Raises RefusedError and msgspec.MsgspecError."""
     book = cloud.book
     match method, parts:
         case "PUT", ["script"]:
             return 200, cloud.set_script(raw)
         case "GET", ["requests"]:
-            after, limit = _number(query, "after", 0, 2**63 - 1, 0), _number(query, "limit", 1, 100_000, _PAGE_MAX)
+            after, limit = view.number(query, "after", 0, 2**63 - 1, 0), view.number(query, "limit", 1, 100_000, view.PAGE_MAX)
             rows = book.all("SELECT * FROM requests WHERE id > ? ORDER BY id LIMIT ?", after, limit)
             return 200, {"requests": [dict(row) for row in rows]}
         case "GET", ["pending"]:
@@ -322,9 +289,9 @@ def behind(cloud: Cloud, method: str, parts: list[str], query: dict[str, str], r
         case "POST", ["hosts", name, "enable" | "disable" as verb]:
             with book.change():
                 if not placement.enable(book, name, verb == "enable"):
-                    raise world.Refused(404, "host.unknown", f"there is no host {name!r}")
+                    raise world.RefusedError(404, "host.unknown", f"there is no host {name!r}")
             return 200, {"name": name, "enabled": verb == "enable"}
-    raise _NOT_FOUND
+    raise view.nothing_here()
 
 
 def _operation(method: str, parts: list[str], query: dict[str, str]) -> tuple[str, str]:
@@ -344,8 +311,8 @@ def _operation(method: str, parts: list[str], query: dict[str, str]) -> tuple[st
         case "POST", ["guests", guest_id, "actions"]:
             return "guest.act", guest_id
         case "DELETE", ["guests", guest_id]:
-            return "guest.delete", f"{guest_id}?{_number(query, 'revision', 0, 2**63 - 1, 0)}"
-    raise _NOT_FOUND
+            return "guest.delete", f"{guest_id}?{view.number(query, 'revision', 0, 2**63 - 1, 0)}"
+    raise view.nothing_here()
 
 
 def _decoded(operation: str, raw: bytes) -> wire.Body | None:
@@ -367,30 +334,3 @@ def _name(book: books.Book, target: str, body: wire.Body | None) -> str:
     ticket = None if guest else book.one("SELECT resource_id AS name FROM tickets WHERE id = ?", target)
     found = guest or ticket
     return str(found["name"]) if found else target.rpartition("/")[2]
-
-
-def _number(query: dict[str, str], field: str, low: int, high: int, default: int) -> int:
-    text = query.get(field, "")
-    if not text:
-        return default
-    if not text.isdecimal() or not low <= int(text[:20]) <= high:
-        raise world.Refused(400, "input.invalid", f"{field} is a number from {low} to {high}")
-    return int(text)
-
-
-def _inventory(book: books.Book, query: dict[str, str]) -> wire.Inventory:
-    """One page: guests by id, then tickets by id.  `after` is 'g:<id>' or 't:<id>'."""
-    limit = _number(query, "limit", 1, _PAGE_MAX, _PAGE_MAX)
-    named = {"installation": query.get("installation", ""), "resource_id": query.get("resource_id", "")}
-    stage, _, last = query.get("after", "g:").partition(":")
-    chosen = "(:installation = '' OR {0}installation = :installation) AND (:resource_id = '' OR {0}resource_id = :resource_id)"
-    guests: list[wire.Guest] = []
-    if stage == "g":
-        sql = f"{placement.GUESTS} WHERE g.deleted_at IS NULL AND g.id > :last AND {chosen.format('g.')} ORDER BY g.id LIMIT :limit"
-        guests = [world.guest_of(row) for row in book.all(sql, **named, last=last, limit=limit)]
-        if len(guests) == limit:
-            return wire.Inventory(guests=guests, tickets=[], after=f"g:{guests[-1].id}")
-        last, limit = "", limit - len(guests)
-    sql = f"SELECT * FROM tickets WHERE state <> 'deleted' AND id > :last AND {chosen.format('')} ORDER BY id LIMIT :limit"
-    tickets = [world.ticket_of(row) for row in book.all(sql, **named, last=last, limit=limit)]
-    return wire.Inventory(guests=guests, tickets=tickets, after=f"t:{tickets[-1].id}" if len(tickets) == limit else "")

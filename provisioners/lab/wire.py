@@ -1,4 +1,4 @@
-"""The messages of the lab cloud's HTTP API, with their bounds.  Shared by the cloud's server and the driver's client, and nothing else is."""
+"""The messages of the lab cloud's HTTP API, with their bounds: all that the cloud and its driver share."""
 
 from typing import Annotated, Final
 
@@ -50,7 +50,7 @@ class TicketBody(Body, frozen=True):
 
 
 class GuestBody(Body, frozen=True):
-    """POST /v1/guests.  With `ticket_id` the create consumes that ticket; without it nothing keeps a second create from making a second guest."""
+    """POST /v1/guests.  With `ticket_id` it consumes that ticket; without, nothing keeps a second create from a second guest."""
 
     kind: Annotated[str, Meta(pattern=r"\A(VirtualMachine|Volume|ContainerApp)\Z")]
     name: Annotated[str, Meta(min_length=1, max_length=255)]

@@ -1,6 +1,7 @@
-"""The lab cloud's rules: tenants with native limits, one-shot tickets, guests on hosts, and what happens to them.  No HTTP, no faults of its own.
+"""The lab cloud's rules: tenants with native limits, one-shot tickets, guests on hosts, what happens to them.  No HTTP, no faults.
 
-Every verb runs inside the caller's `Book.change()` and `Book.attempt()`: a no is `Refused`, and the savepoint undoes what was begun.
+Every verb runs inside the caller's `Book.change()` and `Book.attempt()`: a no is a `RefusedError`, and the savepoint undoes what was
+begun.
 """
 
 import datetime
@@ -20,7 +21,7 @@ _IPV6: Final = int(ipaddress.IPv6Address("fd00:6c61:6200::"))
 _IPV4_PARTS: Final = 1024  # tenants share 10.0.0.0/8 in /18 parts
 
 
-class Refused(Exception):
+class RefusedError(Exception):
     """The cloud's no: an HTTP status, a stable code and a sentence."""
 
     def __init__(self, status: int, code: str, message: str) -> None:
@@ -86,9 +87,9 @@ class World:
         """An available ticket, or a used-up one whose guest is gone, can be deleted; a ticket under a living guest cannot."""
         ticket = self.ticket(ticket_id)
         if ticket.state == "deleted":
-            raise Refused(404, "ticket.unknown", f"ticket {ticket_id} was deleted")
+            raise RefusedError(404, "ticket.unknown", f"ticket {ticket_id} was deleted")
         if ticket.state == "consumed" and self._living(ticket.guest_id) is not None:
-            raise Refused(409, "ticket.consumed", f"ticket {ticket_id} carries guest {ticket.guest_id}")
+            raise RefusedError(409, "ticket.consumed", f"ticket {ticket_id} carries guest {ticket.guest_id}")
         self.book.changed("UPDATE tickets SET state = 'deleted' WHERE id = ?", ticket_id)
 
     def _create_guest(self, body: wire.GuestBody, attempt: str, fate: script.Fate) -> wire.Guest:
@@ -96,11 +97,13 @@ class World:
         if body.ticket_id:
             ticket = self.ticket(body.ticket_id, missing_status=400)
             if ticket.state != "available":
-                raise Refused(400, f"ticket.{ticket.state}", f"ticket {body.ticket_id} is {ticket.state}: it makes one guest, once")
+                raise RefusedError(
+                    400, f"ticket.{ticket.state}", f"ticket {body.ticket_id} is {ticket.state}: it makes one guest, once"
+                )
             if ticket.resource_id != body.resource_id:
-                raise Refused(400, "ticket.foreign", f"ticket {body.ticket_id} is for {ticket.resource_id}")
+                raise RefusedError(400, "ticket.foreign", f"ticket {body.ticket_id} is for {ticket.resource_id}")
         if self.script.images is not None and body.kind != "Volume" and body.image not in self.script.images:
-            raise Refused(400, "image_missing", f"there is no image {body.image!r}")
+            raise RefusedError(400, "image_missing", f"there is no image {body.image!r}")
         self._within_limits(tenant, body.amounts)
         host = self._place(body.amounts, body.zone, body.service_class)
         guest_id = self.book.fresh_id("guest", self.script.seed)
@@ -117,14 +120,14 @@ class World:
     def _act(self, guest_id: str, body: wire.ActionBody, attempt: str) -> wire.Guest:
         guest = self._checked(guest_id, body.revision)
         if body.action != "touch" and body.action not in wire.ACTIONS[guest.kind]:
-            raise Refused(400, "action.unknown", f"a {guest.kind} has no action {body.action}")
+            raise RefusedError(400, "action.unknown", f"a {guest.kind} has no action {body.action}")
         if body.action == "touch":
             self._update(guest_id, revision=guest.revision + 1)
             return self.guest(guest_id)
         if guest.state not in ("running", "stopped"):
-            raise Refused(409, "state", f"guest {guest_id} is {guest.state}")
+            raise RefusedError(409, "state", f"guest {guest_id} is {guest.state}")
         if body.action == "restart" and guest.state != "running":
-            raise Refused(409, "state", f"guest {guest_id} is {guest.state}")
+            raise RefusedError(409, "state", f"guest {guest_id} is {guest.state}")
         if body.action in ("resize", "scale"):
             self._resize(guest, body)
         self._update(guest_id, revision=guest.revision + 1, task=body.action, last_attempt=attempt)
@@ -132,10 +135,10 @@ class World:
         return self.guest(guest_id)
 
     def _resize(self, guest: wire.Guest, body: wire.ActionBody) -> None:
-        """Size and host change when the call is accepted; the task then takes its time.  The old host is kept where it still fits."""
+        """Size and host change when the call is accepted; the task then takes its time.  The old host is kept if it still fits."""
         row = self._row(guest.id)
         if guest.kind == "Volume" and body.amounts.get("disk_gib", 0) < guest.amounts.get("disk_gib", 0):
-            raise Refused(400, "shrink", "a volume cannot shrink")
+            raise RefusedError(400, "shrink", "a volume cannot shrink")
         tenant = self.book.one("SELECT * FROM tenants WHERE id = ?", row["tenant_id"])
         if tenant is not None:
             self._within_limits(tenant, {name: n - guest.amounts.get(name, 0) for name, n in body.amounts.items()})
@@ -206,21 +209,21 @@ class World:
         """A tenant's row; 404 tenant.unknown."""
         row = self.book.one("SELECT * FROM tenants WHERE installation = ? AND code = ?", installation, code)
         if row is None:
-            raise Refused(404, "tenant.unknown", f"there is no tenant {code!r} of {installation!r}")
+            raise RefusedError(404, "tenant.unknown", f"there is no tenant {code!r} of {installation!r}")
         return row
 
     def ticket(self, ticket_id: str, missing_status: int = 404) -> wire.Ticket:
         """A ticket, deleted ones too."""
         row = self.book.one("SELECT * FROM tickets WHERE id = ?", ticket_id)
         if row is None:
-            raise Refused(missing_status, "ticket.unknown", f"there is no ticket {ticket_id!r}")
+            raise RefusedError(missing_status, "ticket.unknown", f"there is no ticket {ticket_id!r}")
         return ticket_of(row)
 
     def guest(self, guest_id: str) -> wire.Guest:
         """A living guest; 404 guest.unknown."""
         guest = self._living(guest_id)
         if guest is None:
-            raise Refused(404, "guest.unknown", f"there is no guest {guest_id!r}")
+            raise RefusedError(404, "guest.unknown", f"there is no guest {guest_id!r}")
         return guest
 
     # -- within ----------------------------------------------------------------------------------------------------------------
@@ -228,7 +231,7 @@ class World:
     def _row(self, guest_id: str) -> sqlite3.Row:
         row = self.book.one(f"{placement.GUESTS} WHERE g.id = ? AND g.deleted_at IS NULL", guest_id)
         if row is None:
-            raise Refused(404, "guest.unknown", f"there is no guest {guest_id!r}")
+            raise RefusedError(404, "guest.unknown", f"there is no guest {guest_id!r}")
         return row
 
     def _living(self, guest_id: str) -> wire.Guest | None:
@@ -238,9 +241,9 @@ class World:
     def _checked(self, guest_id: str, revision: int) -> wire.Guest:
         guest = self.guest(guest_id)
         if revision != guest.revision:
-            raise Refused(412, "revision", f"guest {guest_id} is at revision {guest.revision}, not {revision}")
+            raise RefusedError(412, "revision", f"guest {guest_id} is at revision {guest.revision}, not {revision}")
         if guest.task not in ("", "build"):
-            raise Refused(409, "busy", f"guest {guest_id} is busy: {guest.task}")
+            raise RefusedError(409, "busy", f"guest {guest_id} is busy: {guest.task}")
         return guest
 
     def _within_limits(self, tenant: sqlite3.Row, added: Mapping[str, int]) -> None:
@@ -248,12 +251,12 @@ class World:
         for name, amount in added.items():
             held, limit = used.get(name, 0), limits.get(name, 0)
             if amount > 0 and held + amount > limit:
-                raise Refused(403, "quota", f"{name}: {held} used + {amount} asked > limit {limit} of tenant {tenant['code']}")
+                raise RefusedError(403, "quota", f"{name}: {held} used + {amount} asked > limit {limit} of tenant {tenant['code']}")
 
     def _place(self, amounts: Mapping[str, int], zone: str, service_class: str, preferred: str = "") -> wire.Host:
         host = placement.choose(placement.hosts(self.book), amounts, zone, service_class, preferred)
         if host is None:
-            raise Refused(
+            raise RefusedError(
                 409, "no_host", f"no host of zone {zone or 'any'} and class {service_class or 'any'} takes {dict(amounts)}"
             )
         return host

@@ -46,7 +46,7 @@ class Answer:
 
 
 class Client:
-    """A client of one server.  Not thread-safe.  Raises ProblemError for every refusal and ConnectionFailedError when nothing answers."""
+    """A client of one server; not thread-safe.  Raises ProblemError for a refusal else ConnectionFailedError."""
 
     def __init__(
         self,

@@ -1,6 +1,7 @@
 """Which servers a person works with: named contexts and their tokens, in one file of mode 0600.
 
-The file is `$GOVPOOL_CONFIG`, or `govpool/contexts.json` in the XDG configuration folder.  `GOVPOOL_SERVER` and `GOVPOOL_TOKEN` stand above it.
+The file is `$GOVPOOL_CONFIG`, or `govpool/contexts.json` in the XDG configuration folder.  `GOVPOOL_SERVER` and `GOVPOOL_TOKEN`
+stand above it.
 """
 
 import contextlib

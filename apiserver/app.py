@@ -1,7 +1,8 @@
 """The ASGI application: every request comes in here and leaves as JSON, a file or problem details.
 
-One request: find the route, take request id and language, check the headers, read the bounded body, decode it, then by style of the route
-run a read in a reader thread, a change on the lane, or longer work in a worker thread.  Whatever goes wrong becomes a problem with a trace id.
+One request: find the route, take request id and language, check the headers, read the bounded body, decode it, then by style of
+the route run a read in a reader thread, a change on the lane, or longer work in a worker thread.  Whatever goes wrong becomes a
+problem with a trace id.
 """
 
 import asyncio

@@ -158,5 +158,4 @@ def _finding(place: str, text: str) -> errors.GovpoolError:
 
 def _shown(text: str, limit: int = 80) -> str:
     """Text of a stranger, fit to be shown back."""
-    shown = "".join(c if c.isprintable() else "?" for c in text[:limit])
-    return shown
+    return "".join(c if c.isprintable() else "?" for c in text[:limit])

@@ -71,8 +71,9 @@ def document(declared: tuple[route.Route, ...]) -> bytes:
             "info": {
                 "title": "govpool",
                 "version": version.VERSION,
-                "description": "The control plane of a pooled government cloud. Errors are problem details (RFC 9457) with a stable `code` and "
-                "`mend`, the way out. Every change carries an Idempotency-Key. Lists come in pages: pass `next` as `cursor`.",
+                "description": "The control plane of a pooled government cloud. Errors are problem details (RFC 9457) with a "
+                "stable `code` and `mend`, the way out. Every change carries an Idempotency-Key. "
+                "Lists come in pages: pass `next` as `cursor`.",
                 "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
             },
             "servers": [{"url": "/"}],

@@ -31,7 +31,7 @@ class Page(msgspec.Struct, Generic[T], kw_only=True):
 
 
 def after(call: Any, *kinds: type) -> list[Any] | None:
-    """The sort key that the asked page starts behind, its parts of `kinds` (str or int); None for the first page.  Raises input.cursor."""
+    """The sort key that the page starts behind, parts of `kinds` (str or int); None for the first page.  Raises input.cursor."""
     cursor: str = call.query.cursor
     if not cursor:
         return None
@@ -42,7 +42,7 @@ def after(call: Any, *kinds: type) -> list[Any] | None:
     if not isinstance(key, list) or len(key) != len(kinds):
         raise faults.CURSOR()
     for part, kind in zip(key, kinds, strict=True):
-        if type(part) is not kind or (kind is int and not -(2**63) <= part < 2**63) or (kind is str and not _storable(part)):
+        if type(part) is not kind or not _storable(part):
             raise faults.CURSOR()
     return key
 
@@ -50,7 +50,7 @@ def after(call: Any, *kinds: type) -> list[Any] | None:
 def of(
     rows: Sequence[Any], call: Any, key: Callable[[Any], list[Any]], shape: Callable[[Any], Any] = lambda row: row
 ) -> dict[str, Any]:
-    """The page of `rows`, of which up to `call.query.limit` + 1 were read; `key` gives the sort key of a row, `shape` its form outside."""
+    """The page of `rows`, of which up to `limit` + 1 were read; `key` gives the sort key of a row, `shape` its form outside."""
     limit: int = call.query.limit
     more = len(rows) > limit
     shown = rows[:limit]
@@ -62,5 +62,7 @@ def _cursor(key: list[Any]) -> str:
     return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
 
 
-def _storable(text: str) -> bool:
-    return "\x00" not in text and not any("\ud800" <= c <= "\udfff" for c in text)
+def _storable(part: Any) -> bool:
+    if isinstance(part, int):
+        return -(2**63) <= part < 2**63
+    return "\x00" not in part and not any("\ud800" <= c <= "\udfff" for c in part)

@@ -1,16 +1,20 @@
 """How a route is declared.  A handler module lists its routes in `ROUTES`; the app, OpenAPI and the tests read nothing else.
 
-    class GrantQuery(page.Query): tenant: Annotated[str, msgspec.Meta(max_length=63)] = ""      # unknown parameters are refused
-    class GrantSpec(msgspec.Struct, forbid_unknown_fields=True, kw_only=True): granted: Annotated[int, msgspec.Meta(ge=0, le=10**15)]
+    class GrantQuery(page.Query):   # unknown parameters are refused
+        tenant: Annotated[str, msgspec.Meta(max_length=63)] = ""
 
-    def list_grants(tx, call):      # read: a reader thread, one snapshot; call.who is the principal.  Its first sentence is its text in /docs.
+    class GrantSpec(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
+        granted: Annotated[int, msgspec.Meta(ge=0, le=10**15)]
+
+    def list_grants(tx, call):      # read: a reader thread, one snapshot; call.who is the principal
+        '''The grants of a tenant.'''       # the text in OpenAPI and /docs
         rows = grant.list_grants(tx, call.who, tenant=call.query.tenant, after=page.after(call, 2), limit=call.query.limit + 1)
         return page.of(rows, call, lambda row: [row["tenant"], row["name"]])
 
     def set_grant(call):            # change: only described here; `control.case` runs it on the lane
         return grant.set_grant(call.path["tenant"], call.path["name"], call.body.granted, if_match=call.context.if_match)
 
-    def import_usage(call):         # work: a worker thread; call.raw are the bytes; may call.perform(use_case) and call.read(function)
+    def import_usage(call):         # work: a worker thread; call.raw are the bytes; has call.perform(use_case), call.read(function)
         return call.perform(usage_import.begin(call.raw))
 
     ROUTES = [

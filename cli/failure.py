@@ -91,9 +91,7 @@ def tell(error: Exception, words: list[str]) -> int:
 
 def _click(error: Any, what: str) -> int:
     """Usage errors of typer's own parser, with 'did you mean' added."""
-    import typer
-
-    if not isinstance(error, typer.BadParameter.__mro__[1]):  # UsageError, which typer does not export
+    if not hasattr(error, "format_message"):  # typer's UsageError, which it does not export
         raise error
     ctx = getattr(error, "ctx", None)
     mend = f"{ctx.command_path} --help" if ctx else "govpool --help"

@@ -1,7 +1,7 @@
-"""The front door of `govpool`.  It knows which noun lives in which module and loads only that one; help and version load nothing at all.
+"""The front door of `govpool`.  It knows which noun lives in which module and loads only that one; help and version load nothing.
 
-Options that every command takes (-o, --lang, --context, ...) are taken out of the arguments here, wherever they stand before '--', so that
-`govpool vm list -o json` and `govpool -o json vm list` are the same.
+Options that every command takes (-o, --lang, --context, ...) are taken out of the arguments here, wherever they stand before '--',
+so that `govpool vm list -o json` and `govpool -o json vm list` are the same.
 """
 
 import os

@@ -1,6 +1,7 @@
 """Data on standard output, as table, json, yaml, csv or name.  No box, no wrapping, no colour unless a person looks at it.
 
-Columns are paths such as "metadata.name" (titled NAME), or pairs (title, path or function of a row).  Chinese characters count two cells.
+Columns are paths such as "metadata.name" (titled NAME), or pairs (title, path or function of a row).  Chinese characters count
+two cells.
 """
 
 import itertools
@@ -105,7 +106,7 @@ def _fields(row: Any, columns: Sequence[Column]) -> str:
     for title, column in zip(titles, columns, strict=True):
         value = found(row, column)
         many = value if isinstance(value, list) and value else [value]
-        for item, first in zip(many, itertools.chain([title], itertools.repeat(""))):
+        for item, first in zip(many, itertools.chain([title], itertools.repeat("")), strict=False):
             lines.append(f"{first}{' ' * (wide - width(first))}  {cell(item)}")
     return "\n".join(lines) + "\n"
 

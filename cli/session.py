@@ -106,7 +106,7 @@ def project(ctx: typer.Context, given: str = "") -> str:
 
 
 def confirm(ctx: typer.Context, question: str, *, name: str = "") -> None:
-    """Ask before something that cannot be undone; with `name`, the name must be typed.  Without a terminal: exit 2 naming the option."""
+    """Ask before something that cannot be undone; with `name`, it must be typed.  Without a terminal exit 2 naming the option."""
     session = options(ctx)
     if session.dry_run or (session.confirm == name if name else session.yes):
         return
@@ -140,7 +140,7 @@ def tell(text: str) -> None:
 
 
 def wait(ctx: typer.Context, look: Callable[[], T], state: Callable[[T], str], until: Collection[str], *, resume: str) -> T:
-    """Look again and again until the state is one of `until`; says each new state.  Exit 8 after --timeout, 130 on Ctrl-C, naming `resume`."""
+    """Look until the state is in `until`, saying each new state.  Exit 8 after --timeout, 130 on Ctrl-C, both naming `resume`."""
     session = options(ctx)
     deadline = time.monotonic() + session.timeout_s
     said = ""

@@ -1,0 +1,278 @@
+"""Writes docs/reference from the code (`make docs`), or says with --check which of its pages are stale.
+
+Every page is a function here that reads what the product itself reads: the table of nouns and the typer apps, the route table, the
+catalogue of faults, the settings, the metrics, the role table.  `tests/unit/test_docs.py` runs the check.
+"""
+
+import importlib
+import json
+import os
+import pathlib
+import re
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Final
+
+ROOT: Final = pathlib.Path(__file__).resolve().parents[1]
+REFERENCE: Final = ROOT / "docs" / "reference"
+NOTE: Final = "<!-- Written by `make docs` from the code.  Do not edit. -->"
+
+
+def main() -> int:
+    """Write every page, or compare with --check: 1 when one is stale."""
+    if sys.argv[1:2] == ["--commands"]:
+        sys.stdout.write(commands(sys.argv[2]))
+        return 0
+    stale = 0
+    wanted = pages()
+    for path in REFERENCE.iterdir():
+        if path.name not in wanted:
+            stale += 1
+            print(f"docs/reference/{path.name} belongs to nothing in the code")
+    for name, text in wanted.items():
+        path = REFERENCE / name
+        if path.exists() and path.read_text(encoding="utf-8") == text:
+            continue
+        stale += 1
+        print(f"docs/reference/{name} {'is stale' if '--check' in sys.argv else 'written'}")
+        if "--check" not in sys.argv:
+            path.write_text(text, encoding="utf-8")
+    return int(stale > 0 and "--check" in sys.argv)
+
+
+def pages() -> dict[str, str]:
+    """File name and text of every page of the reference."""
+    return {
+        "commands.md": in_language("en"),
+        "commands.zh.md": in_language("zh"),
+        "api.md": api(),
+        "openapi.json": openapi(),
+        "errors.md": faults(),
+        "settings.md": settings(),
+        "roles.md": roles(),
+    }
+
+
+def page(title: str, intro: str, *parts: str) -> str:
+    """A page of the reference."""
+    return "\n".join([NOTE, "", f"# {title}", "", intro, "", *parts]).rstrip() + "\n"
+
+
+def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A Markdown table; bars inside cells are escaped."""
+    lines = [[*head], ["---"] * len(head), *([cell.replace("|", "\\|").replace("\n", " ") for cell in row] for row in rows)]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines) + "\n"
+
+
+# ---------------------------------------------------------------------------------------------------------------- commands
+
+
+def in_language(lang: str) -> str:
+    """The page of the commands; texts are chosen when a command's module is imported, so each language has its own process."""
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "COLUMNS": "120"}
+    command = [sys.executable, __file__, "--commands", lang]
+    return subprocess.run(command, env=environment, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+
+
+def commands(lang: str) -> str:
+    """Every noun and verb with its arguments and options."""
+    from cli import main as front
+    from cli import texts
+
+    texts.settle(lang)
+    parts = ["```", front.front_page().rstrip(), "```", ""]
+    for noun, words in front.NOUNS.items():
+        parts += [f"## govpool {noun}", "", words[1] if lang == "en" else words[2], ""]
+        for name, command in verbs(noun):
+            parts += [f"### {name}", "", (command.help or "").strip(), "", *parameters(command, lang)]
+    title, intro = ("Commands", "Every command of `govpool`.") if lang == "en" else ("命令", "`govpool` 的全部命令。")
+    return page(title, intro, *parts)
+
+
+def verbs(noun: str) -> Iterator[tuple[str, Any]]:
+    """The full name and the click command of each verb below a noun."""
+    import typer.main
+
+    from cli import main as front
+
+    module = importlib.import_module(f"cli.{front._MODULES.get(noun, noun)}")
+    app = getattr(module, "diff" if noun == "diff" else "app")
+    yield from below(f"govpool {noun}", typer.main.get_command(app))
+
+
+def below(name: str, command: Any) -> Iterator[tuple[str, Any]]:
+    """The leaves of a tree of commands."""
+    children = getattr(command, "commands", None)
+    if children is None:
+        yield name, command
+        return
+    for verb in sorted(children):
+        yield from below(f"{name} {verb}", children[verb])
+
+
+def parameters(command: Any, lang: str) -> list[str]:
+    """The table of a command's arguments and options; none when it takes nothing."""
+    rows = []
+    for each in command.params:
+        if each.name == "help":
+            continue
+        shown = (
+            f"`{each.human_readable_name}`" if each.param_type_name == "argument" else ", ".join(f"`{one}`" for one in each.opts)
+        )
+        required = {"en": "required", "zh": "必填"}[lang] if each.required else ""
+        default = (
+            "" if each.required or each.default in (None, "", False, [], ()) or callable(each.default) else f"`{each.default}`"
+        )
+        rows.append([shown, required or default, getattr(each, "help", None) or ""])
+    head = ["argument or option", "default", "meaning"] if lang == "en" else ["参数", "默认值", "含义"]
+    return [table(head, rows)] if rows else []
+
+
+# --------------------------------------------------------------------------------------------------------------------- API
+
+
+def api() -> str:
+    """Every route."""
+    from apiserver import routes
+
+    rows = [
+        [
+            f"`{each.method} {each.path}`",
+            f"`{each.action}`",
+            first_sentence(each.handler),
+            key(each),
+            "yes" if each.if_match else "",
+        ]
+        for each in routes.gathered()
+    ]
+    intro = (
+        "Requests and answers are JSON documents; [openapi.json](openapi.json) has every field with its bounds, and a server shows the same under\n"
+        "`/docs`. Errors are problem details (RFC 9457) with a `code` of [errors.md](errors.md), the values, and `mend`. Lists have a `cursor`."
+    )
+    return page("API", intro, table(["route", "action", "what it does", "Idempotency-Key", "If-Match"], rows))
+
+
+def key(route: Any) -> str:
+    """Whether a route needs an idempotency key."""
+    return "yes" if route.mutating and not route.open else ""
+
+
+def first_sentence(function: Any) -> str:
+    """The first sentence of a docstring."""
+    text = " ".join((function.__doc__ or "").split())
+    return re.split(r"(?<=\.) ", text, maxsplit=1)[0]
+
+
+def openapi() -> str:
+    """The OpenAPI document, as the server serves it, indented for reading and comparing."""
+    from apiserver import openapi as made
+    from apiserver import routes
+
+    return json.dumps(json.loads(made.document(tuple(routes.gathered()))), ensure_ascii=False, indent=1) + "\n"
+
+
+# ------------------------------------------------------------------------------------------------------------------ faults
+
+
+def faults() -> str:
+    """The catalogue of faults with HTTP status and exit code."""
+    from apiserver import problem
+    from cli import failure
+    from primitives import errors
+
+    import_faults()
+    rows = [
+        [f"`{code}`", str(problem.status_of(fault())), str(failure._EXIT.get(fault.kind.value, failure.FAILED)), *cells(fault)]
+        for code, fault in sorted(errors.CATALOGUE.items())
+    ]
+    intro = "The `code` never changes; texts are for people. Braces stand for values, which an answer of the API also carries as they are."
+    return page("Errors · 错误代码", intro, table(["code", "HTTP", "exit", "what · 说明", "way out · 处理办法"], rows))
+
+
+def cells(fault: Any) -> list[str]:
+    """Both languages of a fault's texts, one cell each for the reason and the way out."""
+    return [f"{fault.en}<br>{fault.zh}", f"{fault.mend_en}<br>{fault.mend_zh}"]
+
+
+def import_faults() -> None:
+    """Import every module that declares a fault."""
+    from apiserver import routes
+
+    routes.gathered()
+    for path in sorted(ROOT.glob("*/**/*.py")):
+        inside = path.relative_to(ROOT)
+        if inside.parts[0] not in {".venv", "tests", "docs", "build"} and "errors.Fault(" in path.read_text(encoding="utf-8"):
+            importlib.import_module(".".join(inside.with_suffix("").parts))
+
+
+# ---------------------------------------------------------------------------------------------------- settings, metrics, roles
+
+
+def settings() -> str:
+    """Every setting of the server."""
+    from control import settings as declared
+
+    rows = [
+        [
+            f"`{name}`",
+            f"`{str(field.default).lower()}`" if field.default != "" else "",
+            bounds(field.metadata),
+            *texts_of(field.metadata),
+        ]
+        for name, field in declared.FIELDS.items()
+    ]
+    intro = (
+        "Flags stand above the environment, that above the file. The file is YAML (`govpool serve --settings FILE`); the variable of `lease_s` is\n"
+        "`GOVPOOL_LEASE_S`, its flag `--set lease_s=20`. Names end in their unit."
+    )
+    return page("Settings · 配置项", intro, table(["setting", "default", "bounds", "what it is for", "用途"], rows))
+
+
+def bounds(metadata: Mapping[str, Any]) -> str:
+    """The values that a setting may have."""
+    if among := metadata.get("among"):
+        return ", ".join(f"`{each}`" for each in among)
+    return "" if metadata["low"] is None else f"{metadata['low']} to {metadata['high']}"
+
+
+def texts_of(metadata: Mapping[str, Any]) -> list[str]:
+    """What a setting is for, in both languages."""
+    return [metadata["en"], metadata["zh"]]
+
+
+def roles() -> str:
+    """The role table: a line per kind and verb, a column per role."""
+    from tenants import model, role_table
+
+    rows = [
+        [f"`{kind}.{verb}`", *("x" if (kind, verb) in role_table.TABLE[role] else "" for role in model.Role)]
+        for kind in role_table.kinds()
+        for verb in sorted({verb for pairs in role_table.TABLE.values() for found, verb in pairs if found == kind})
+    ]
+    everywhere = ", ".join(f"`{kind}.{verb}`" for kind, verb in sorted(role_table.EVERYWHERE))
+    own = ", ".join(f"`{kind}.{verb}`" for kind, verb in sorted(role_table.SELF))
+    grants = [
+        [f"`{role.value}`", ", ".join(f"`{each.value}`" for each in model.Role if each in allowed)]
+        for role, allowed in role_table.GRANTABLE.items()
+    ]
+    intro = (
+        "What does not stand here is forbidden. A role is bound at a node of the tenant tree and counts there and below; the trail names the line\n"
+        "that allowed an act. `govpool role table` prints the same."
+    )
+    return page(
+        "Roles · 角色权限表",
+        intro,
+        table(["may", *(f"`{role.value}`" for role in model.Role)], rows),
+        "## Everybody\n",
+        f"With oneself and one's service accounts: {own}.\n",
+        f"With a role bound anywhere, things of the whole installation: {everywhere}.\n",
+        "## Who grants which role\n",
+        table(["role", "grants"], grants),
+        "No person holds two of the three administrators' roles, over all accounts.",
+    )
+
+
+if __name__ == "__main__":
+    sys.path.insert(0, str(ROOT))
+    sys.exit(main())

@@ -280,13 +280,16 @@ def _hand_over(tx: Transaction, order: model.Order, line: model.Line) -> None:
         provisioners.want(
             tx,
             provisioners_model.WantedResource(
-                id=line.resource_id,
+                resource_id=line.resource_id,
                 kind=line.kind,
                 name=line.name,
                 tenant_id=order.tenant_id,
+                tenant=tenants.by_id(tx, order.tenant_id).code,
                 project_id=order.project_id,
+                project=tenants.project_by_id(tx, order.project_id).code,
                 order_id=order.id,
                 pool_id=spec["pool_id"],
+                pool=spec["pool"],
                 zone=spec["zone"],
                 service_class=spec["service_class"],
                 amounts=spec["amounts"],

@@ -4,7 +4,6 @@ One connection under one lock; `Book.change()` is one transaction.  The record (
 """
 
 import contextlib
-import datetime
 import fcntl
 import json
 import pathlib
@@ -13,6 +12,8 @@ import threading
 import uuid
 from collections.abc import Iterator
 from typing import IO, Any, Final
+
+from primitives import clock
 
 _SCHEMA: Final = """
 CREATE TABLE IF NOT EXISTS facts (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
@@ -165,14 +166,9 @@ def packed(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
 
 
-def now() -> datetime.datetime:
-    """The lab cloud's own clock, aware UTC: it is another machine's, so a shift of govpool's clock does not move it."""
-    return datetime.datetime.now(datetime.UTC)
-
-
-def stamp(at: datetime.datetime | None = None) -> str:
-    """ISO 8601 with microseconds and Z."""
-    return (at or now()).isoformat(timespec="microseconds").replace("+00:00", "Z")
+def stamp() -> str:
+    """The present, ISO 8601 with all six places and Z: texts sort as times."""
+    return clock.now().isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 
 def _locked(path: pathlib.Path) -> IO[str]:

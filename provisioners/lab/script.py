@@ -6,10 +6,12 @@ so, never on the order in which calls of different names arrive: one script give
 
 import fnmatch
 import hashlib
+from collections.abc import Mapping
 from typing import Annotated, Final
 
 import msgspec
 from msgspec import Meta
+from msgspec.structs import replace
 
 from provisioners.lab import wire
 
@@ -71,43 +73,49 @@ class Fate(msgspec.Struct, kw_only=True, frozen=True):
     struck: tuple[int, ...] = ()  # indexes of the rules that struck
 
 
-def decide(script: Script, operation: str, name: str, nth: int, fired: dict[int, int]) -> Fate:
-    """The fate of the `nth` (1, 2, ...) call of `operation` on `name`; `fired` tells how often each rule has struck so far.
+class Call(msgspec.Struct, kw_only=True, frozen=True):
+    """One call, as a rule sees it."""
 
-    The first of drop, late, refuse that strikes decides, then lose may strike what takes effect; latencies add up.
+    operation: str
+    name: str
+    nth: int  # 1, 2, ... among the calls of this operation on this name
+
+    def __str__(self) -> str:
+        return f"{self.operation}:{self.name}:{self.nth}"
+
+
+def decide(script: Script, call: Call, fired: Mapping[int, int]) -> Fate:
+    """The fate of a call; `fired` tells how often each rule has struck so far.
+
+    The first drop, late or refuse that strikes decides; a lose strikes only what they left alone; latencies add up; fail and vanish
+    are for creates.
     """
-    struck = [
-        (index, rule) for index, rule in enumerate(script.rules) if _strikes(script.seed, index, rule, operation, name, nth, fired)
-    ]
-    latency_s = sum(
-        between(rule.after_s, script.seed, f"{i}:{operation}:{name}:{nth}") for i, rule in struck if rule.do == "latency"
-    )
-    counted = [i for i, rule in struck if rule.do == "latency"]
-    decisive = next(((i, rule) for i, rule in struck if rule.do in ("drop", "late", "refuse")), None)
-    lost = next(((i, rule) for i, rule in struck if rule.do == "lose"), None)
-    failing = next(((i, rule) for i, rule in struck if rule.do == "fail" and operation == "guest.create"), None)
-    vanishing = next(((i, rule) for i, rule in struck if rule.do == "vanish" and operation == "guest.create"), None)
+    striking = [(i, rule) for i, rule in enumerate(script.rules) if _strikes(script, i, call, fired)]
+    latencies = {i: between(rule.after_s, script.seed, f"{i}:{call}") for i, rule in striking if rule.do == "latency"}
+    fate, struck = Fate(latency_s=sum(latencies.values())), list(latencies)
 
-    def drawn(index: int, rule: Rule) -> float:
-        counted.append(index)
-        return between(rule.after_s, script.seed, f"{index}:{operation}:{name}:{nth}")
+    def first(*names: str) -> tuple[Rule | None, float]:
+        """The first striking rule that does one of these, and the seconds drawn for it."""
+        for i, rule in striking:
+            if rule.do in names:
+                struck.append(i)
+                return rule, between(rule.after_s, script.seed, f"{i}:{call}")
+        return None, 0
 
-    fate = Fate(latency_s=latency_s)
-    if decisive is not None:
-        amount_s = drawn(*decisive)
-        rule = decisive[1]
-        if rule.do == "refuse":
-            return msgspec.structs.replace(fate, refusal=rule.reason, takes_effect=False, struck=tuple(counted))
-        if rule.do == "drop":
-            return msgspec.structs.replace(fate, cut=rule.how, hang_s=amount_s, takes_effect=False, struck=tuple(counted))
-        fate = msgspec.structs.replace(fate, cut="reset", late_s=amount_s)
-    elif lost is not None:
-        fate = msgspec.structs.replace(fate, cut=lost[1].how, hang_s=drawn(*lost))
-    if vanishing is not None:
-        fate = msgspec.structs.replace(fate, vanish_s=drawn(*vanishing))
-    if failing is not None:
-        drawn(*failing)
-    return msgspec.structs.replace(fate, fails=failing is not None, struck=tuple(counted))
+    rule, after_s = first("drop", "late", "refuse")
+    if rule is None:
+        rule, after_s = first("lose")
+    if rule is not None and rule.do == "refuse":
+        return replace(fate, refusal=rule.reason, takes_effect=False, struck=tuple(struck))
+    if rule is not None and rule.do == "late":
+        fate = replace(fate, cut="reset", late_s=after_s)
+    elif rule is not None:
+        fate = replace(fate, cut=rule.how, hang_s=after_s, takes_effect=rule.do == "lose")
+    if call.operation == "guest.create" and fate.takes_effect:
+        failing, _ = first("fail")
+        vanishing, vanish_s = first("vanish")
+        fate = replace(fate, fails=failing is not None, vanish_s=None if vanishing is None else vanish_s)
+    return replace(fate, struck=tuple(struck))
 
 
 def between(bounds: Range, seed: int, key: str) -> float:
@@ -116,13 +124,14 @@ def between(bounds: Range, seed: int, key: str) -> float:
     return low + (high - low) * _drawn(seed, "between:" + key) / 2**32
 
 
-def _strikes(seed: int, index: int, rule: Rule, operation: str, name: str, nth: int, fired: dict[int, int]) -> bool:
+def _strikes(script: Script, index: int, call: Call, fired: Mapping[int, int]) -> bool:
+    rule = script.rules[index]
     return (
-        any(fnmatch.fnmatchcase(operation, pattern) for pattern in rule.on)
-        and (operation in MUTATING or rule.do in ("latency", "drop", "lose", "refuse"))
-        and fnmatch.fnmatchcase(name, rule.name)
+        any(fnmatch.fnmatchcase(call.operation, pattern) for pattern in rule.on)
+        and (call.operation in MUTATING or rule.do in ("latency", "drop", "lose", "refuse"))
+        and fnmatch.fnmatchcase(call.name, rule.name)
         and (rule.times == 0 or fired.get(index, 0) < rule.times)
-        and _drawn(seed, f"{index}:{operation}:{name}:{nth}") * 100 < rule.percent * 2**32
+        and _drawn(script.seed, f"{index}:{call}") * 100 < rule.percent * 2**32
     )
 
 

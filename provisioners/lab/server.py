@@ -16,6 +16,7 @@ from typing import Any, Final
 
 import msgspec
 
+from primitives import clock
 from provisioners.lab import book as books
 from provisioners.lab import placement, script, view, wire, world
 
@@ -80,7 +81,7 @@ class Cloud(http.server.ThreadingHTTPServer):
         nth = self.book.count(f"nth:{operation}:{name}") if operation != "read" else self.book.count("nth:read")
         counters = self.book.all("SELECT name, n FROM counters WHERE name LIKE 'rule:%'")
         fired = {int(row["name"].removeprefix("rule:")): row["n"] for row in counters}
-        fate = script.decide(self.world.script, operation, name, nth, fired)
+        fate = script.decide(self.world.script, script.Call(operation=operation, name=name, nth=nth), fired)
         for index in fate.struck:
             self.book.count(f"rule:{index}")
         return fate
@@ -110,12 +111,12 @@ class Cloud(http.server.ThreadingHTTPServer):
         while not self._stopping:
             self._bell.clear()
             with self.book.change():
-                for row in world.due(self.book, books.now()):
+                for row in world.due(self.book):
                     self._happen(dict(row))
                     self.book.changed("DELETE FROM pending WHERE id = ?", row["id"])
                 following = self.book.one("SELECT min(due_us) AS due_us FROM pending")
             due_us = following["due_us"] if following else None
-            self._bell.wait(None if due_us is None else max(0.0, due_us / 1_000_000 - books.now().timestamp()))
+            self._bell.wait(None if due_us is None else max(0, due_us - clock.to_us(clock.now())) / 1_000_000)
 
     def _happen(self, row: dict[str, Any]) -> None:
         """A thing that became due: a step of a guest, or a call that lands late."""
@@ -181,7 +182,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
     def _body(self) -> bytes:
         length = self.headers.get("Content-Length", "0")
-        if not length.isdecimal() or int(length) > _BODY_MAX or "Transfer-Encoding" in self.headers:
+        if not (length.isascii() and length.isdecimal()) or int(length) > _BODY_MAX or "Transfer-Encoding" in self.headers:
             self.close_connection = True
             raise world.RefusedError(413, "body.too_large", f"a body has a Content-Length of at most {_BODY_MAX} bytes")
         return self.rfile.read(int(length))

@@ -52,7 +52,7 @@ def number(query: dict[str, str], field: str, low: int, high: int, default: int)
     text = query.get(field, "")
     if not text:
         return default
-    if not text.isdecimal() or not low <= int(text[:20]) <= high:
+    if len(text) > 19 or not (text.isascii() and text.isdecimal()) or not low <= int(text) <= high:
         raise world.RefusedError(400, "input.invalid", f"{field} is a number from {low} to {high}")
     return int(text)
 

@@ -4,7 +4,6 @@ Every verb runs inside the caller's `Book.change()` and `Book.attempt()`: a no i
 begun.
 """
 
-import datetime
 import ipaddress
 import json
 import sqlite3
@@ -13,6 +12,7 @@ from typing import Final
 
 import msgspec
 
+from primitives import clock
 from provisioners.lab import book as books
 from provisioners.lab import placement, script, wire
 
@@ -160,7 +160,7 @@ class World:
         self, in_s: float, what: str, target: str, body: str = "", *, attempt: str = "", request_id: int | None = None
     ) -> None:
         """Let something happen `in_s` from now, also if the cloud is killed and started again meanwhile."""
-        due_us = int((books.now().timestamp() + in_s) * 1_000_000)
+        due_us = clock.to_us(clock.now()) + int(in_s * 1_000_000)
         self.book.insert("pending", due_us=due_us, what=what, target=target, body=body, attempt=attempt, request_id=request_id)
         self.wake()
 
@@ -328,6 +328,6 @@ def ticket_of(row: sqlite3.Row) -> wire.Ticket:
     return wire.Ticket(**plain)
 
 
-def due(book: books.Book, at: datetime.datetime) -> list[sqlite3.Row]:
-    """What is due, in its order."""
-    return book.all("SELECT * FROM pending WHERE due_us <= ? ORDER BY due_us, id LIMIT 200", int(at.timestamp() * 1_000_000))
+def due(book: books.Book) -> list[sqlite3.Row]:
+    """What is due by now, in its order."""
+    return book.all("SELECT * FROM pending WHERE due_us <= ? ORDER BY due_us, id LIMIT 200", clock.to_us(clock.now()))

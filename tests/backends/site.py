@@ -5,8 +5,11 @@ import json
 import pathlib
 import subprocess
 import sys
+import time
 import urllib.parse
 from typing import Any
+
+import pytest
 
 from primitives import ids
 from provisioners import contract, registry
@@ -106,18 +109,22 @@ class Site:
             id=ids.new("att"), verb=verb, epoch=3, n=1, number=self._numbers, resource_id=wanted.resource_id, action=action
         )
 
-    def walk(
-        self, wanted: contract.Wanted, verb: contract.Verb, known: contract.Facts | None = None, action: str = ""
-    ) -> contract.Facts:
-        """Repeat a verb, an attempt a step, until it is done."""
+    def step(self, verb: contract.Verb, wanted: contract.Wanted, known: contract.Facts, attempt: contract.Attempt) -> contract.Step:
+        """One call of a verb."""
         call = {
             contract.Verb.ADVANCE: self.driver.advance,
             contract.Verb.ACT: self.driver.act,
             contract.Verb.REMOVE: self.driver.remove,
         }[verb]
+        return call(wanted, known, attempt)
+
+    def walk(
+        self, wanted: contract.Wanted, verb: contract.Verb, known: contract.Facts | None = None, action: str = ""
+    ) -> contract.Facts:
+        """Repeat a verb, an attempt a step, until it is done."""
         known = known or contract.Facts()
         for _ in range(2000):
-            step = call(wanted, known, self.attempt(wanted, verb, action))
+            step = self.step(verb, wanted, known, self.attempt(wanted, verb, action))
             if isinstance(step, contract.Done):
                 return step.facts
             if isinstance(step, contract.Facts):
@@ -143,3 +150,26 @@ class Site:
         step = self.driver.advance(wanted, contract.Facts(), self.attempt(wanted))
         assert isinstance(step, contract.Facts)
         return step
+
+
+def lost(site: Site, verb: contract.Verb, wanted: contract.Wanted, known: contract.Facts, action: str = "") -> contract.Attempt:
+    """An attempt whose answer does not come."""
+    attempt = site.attempt(wanted, verb, action)
+    with pytest.raises(contract.AnswerLost):
+        site.step(verb, wanted, known, attempt)
+    return attempt
+
+
+def settled(site: Site, attempt: contract.Attempt, known: contract.Facts) -> contract.Revoked | contract.Landed | None:
+    """The verdict on an attempt, asked for until it is one; None when it cannot be ruled out."""
+    for _ in range(50):
+        verdict = site.driver.revoke(attempt, known)
+        if not isinstance(verdict, contract.Waiting):
+            return verdict
+    return None
+
+
+def at_rest(site: Site) -> None:
+    """Wait until nothing more will happen in the cloud by itself."""
+    while site.cloud.pending():
+        time.sleep(0.02)

@@ -5,7 +5,15 @@ from typing import Final
 
 from apiserver import route
 
-MODULES: Final = ("meta",)
+MODULES: Final = (
+    "meta",
+    "login",
+    "tenant",
+    "project",
+    "person",
+    "account",
+    "role",
+)
 
 
 def gathered() -> list[route.Route]:

@@ -36,14 +36,6 @@ STATE: Final = errors.Fault(
     mend_en="govpool tenant show {tenant}",
     mend_zh="govpool tenant show {tenant}",
 )
-STALE: Final = errors.Fault(
-    "tenant.stale",
-    errors.Kind.STALE,
-    en="{tenant} is at generation {generation}, not {expected}: somebody changed it in between",
-    zh="{tenant} 当前版本为 {generation}，而非 {expected}：期间已被他人修改",
-    mend_en="look again and repeat: govpool tenant show {tenant}",
-    mend_zh="请重新查看后再提交：govpool tenant show {tenant}",
-)
 NOT_EMPTY: Final = errors.Fault(
     "tenant.not_empty",
     errors.Kind.CONFLICT,
@@ -163,6 +155,14 @@ DISABLED: Final = errors.Fault(
     zh="账号 {account} 已停用",
     mend_en="use another account; a disabled one stays so",
     mend_zh="请使用其他账号；停用的账号不可恢复",
+)
+ELSEWHERE: Final = errors.Fault(
+    "account.elsewhere",
+    errors.Kind.CONFLICT,
+    en="{account} is at home in {home}, not in {tenant}; an account does not move",
+    zh="账号 {account} 属于 {home}，不属于 {tenant}；账号不可迁移",
+    mend_en="grant it a role there (govpool role grant), or make a new account for the person",
+    mend_zh="请在该单位为其授权（govpool role grant），或为该人员新建账号",
 )
 ENROL_ADMINISTRATOR: Final = errors.Fault(
     "account.administrator",

@@ -32,7 +32,9 @@ class State(enum.StrEnum):
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Tenant:
-    """An authority or a department as it stands now.  `parent_id` is '' at the root; `payer_id` is its own id unless another pays."""
+    """An authority or a department as it stands now.  `parent_id` is '' at the root; `payer_id` is its own id unless
+    another pays.
+    """
 
     id: str
     code: str
@@ -92,6 +94,7 @@ class Person:
     id: str
     name: str
     contact: str
+    salt: str = dataclasses.field(repr=False)
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,13 +1,15 @@
 """Persons, accounts and service accounts, and the roles bound at nodes: who may become what.
 
-The rules here give people a clear no; the constraints of the tables stand behind them.  Nobody grants himself, no person is two of the
-three administrators, no program is an administrator, and a service account never holds more than its owner.
+The rules here give people a clear no; the constraints of the tables stand behind them.  Nobody grants himself, no person is two
+of the three administrators, no program is an administrator, and a service account never holds more than its owner.
 """
 
 import dataclasses
+import hashlib
+import secrets
 from typing import Any
 
-from primitives import ids
+from primitives import canonical, ids
 from store import transaction
 from tenants import faults, model, role_table, rules
 from tenants.records import people as records
@@ -18,17 +20,22 @@ from tenants.records import tree as tree_records
 def create_person(tx: transaction.Transaction, name: str, contact: str = "") -> model.Person:
     """Note a person.  Raises input.invalid."""
     person = model.Person(
-        id=ids.new("person"), name=rules.label(name, "name"), contact=rules.label(contact, "contact", 200) if contact else ""
+        id=ids.new("person"), name=rules.label(name, "name"), contact=_contact(contact), salt=secrets.token_hex(16)
     )
     records.insert_person(tx, person)
     return person
 
 
+def commitment(person: model.Person) -> str:
+    """What the trail may hold of a person: SHA-256 over his salt, name and contact.  Nobody can guess it, and erasing the
+    row voids it.
+    """
+    return hashlib.sha256(canonical.dumps([person.salt, person.name, person.contact])).hexdigest()
+
+
 def update_person(tx: transaction.Transaction, person: model.Person, *, name: str, contact: str) -> model.Person:
     """Correct a name or contact.  Raises input.invalid."""
-    changed = dataclasses.replace(
-        person, name=rules.label(name, "name"), contact=rules.label(contact, "contact", 200) if contact else ""
-    )
+    changed = dataclasses.replace(person, name=rules.label(name, "name"), contact=_contact(contact))
     records.update_person(tx, changed)
     return changed
 
@@ -64,6 +71,11 @@ def account(tx: transaction.Transaction, code: str) -> model.Account:
     return found
 
 
+def find_account(tx: transaction.Transaction, code: str) -> model.Account | None:
+    """The account of a login name, or None."""
+    return records.account(tx, code)
+
+
 def accounts(tx: transaction.Transaction, scope: model.Scope) -> list[dict[str, Any]]:
     """Accounts at home in the scope, with the names of their persons."""
     return records.accounts(tx, None if scope.everything else scope.tenant_ids)
@@ -77,6 +89,16 @@ def accounts_of_person(tx: transaction.Transaction, person_id: str) -> list[dict
 def bindings(tx: transaction.Transaction, scope: model.Scope) -> list[dict[str, Any]]:
     """Living roles bound within the scope, with account and person."""
     return records.bindings(tx, None if scope.everything else scope.tenant_ids)
+
+
+def account_roles(tx: transaction.Transaction, account: model.Account) -> list[model.Binding]:
+    """Living roles of an account."""
+    return records.account_bindings(tx, account.id)
+
+
+def persons(tx: transaction.Transaction, scope: model.Scope) -> list[dict[str, Any]]:
+    """id, name, contact of the persons with an account at home in the scope, by name."""
+    return records.persons(tx, None if scope.everything else scope.tenant_ids)
 
 
 def grant(
@@ -147,6 +169,15 @@ def disable(tx: transaction.Transaction, account: model.Account) -> list[model.A
     return [dataclasses.replace(each, disabled=True, generation=each.generation + 1) for each in ending]
 
 
+def disable_all(tx: transaction.Transaction, tenant: model.Tenant) -> int:
+    """Disable all accounts at home in a tenant that is wound up, and end every role bound there; the number of accounts."""
+    living = [row for row in records.accounts(tx, [tenant.id]) if row["disabled_at"] is None]
+    for row in living:
+        records.disable(tx, row["id"])
+    records.revoke_at(tx, tenant.id)
+    return len(living)
+
+
 def keep_last_administrator(tx: transaction.Transaction, account: model.Account, ending: list[model.Binding]) -> None:
     """The root keeps one of each of the three, or nobody could ever be made one again.  Raises role.last."""
     top = tree_records.root(tx)
@@ -157,9 +188,9 @@ def keep_last_administrator(tx: transaction.Transaction, account: model.Account,
             raise faults.LAST_ADMINISTRATOR(account=account.code, role=str(binding.role))
 
 
-def tokens(tx: transaction.Transaction, account: model.Account) -> list[model.Token]:
+def tokens_of(tx: transaction.Transaction, account_id: str) -> list[model.Token]:
     """Tokens of an account, newest first, without their secrets."""
-    return signin_records.tokens(tx, account.id)
+    return signin_records.tokens(tx, account_id)
 
 
 def token_owner(tx: transaction.Transaction, token_id: str) -> dict[str, Any]:
@@ -183,3 +214,7 @@ def _service_may(tx: transaction.Transaction, account: model.Account, binding: m
         raise faults.SERVICE_ADMINISTRATOR(role=role, reason=" outside of its tenant")
     if binding.role not in rules.held_at(records.person_bindings(tx, account.person_id), path):
         raise faults.SERVICE_ADMINISTRATOR(role=role, reason=" that its owner does not hold there")
+
+
+def _contact(text: str) -> str:
+    return rules.label(text, "contact", 200) if text else ""

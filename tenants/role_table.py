@@ -1,8 +1,8 @@
-"""Who may do what: role x kind x verb as data.  What does not stand here is forbidden; a decision names its line, 'operator.grant.set'.
+"""Who may do what: role x kind x verb as data.  What does not stand here is forbidden; a decision names its line.
 
-Read it as a document (`govpool role table`, docs/explanation/people-and-roles.md has the reasons).  A role counts at the node it is bound
-at and below.  Things of the installation itself (pools, prices, meters ...) belong to the root, so only a role bound at the root counts
-for them; EVERYWHERE lists the few of them that a role bound at any node may look at.
+Read it as a document (`govpool role table`, docs/explanation/people-and-roles.md has the reasons).  A role counts at the node it
+is bound at and below.  Things of the installation itself (pools, prices, meters ...) belong to the root, so only a role bound at
+the root counts for them; EVERYWHERE lists the few of them that a role bound at any node may look at.
 """
 
 from typing import Final
@@ -48,6 +48,7 @@ _VERBS: Final[dict[model.Role, dict[str, str]]] = {
     model.Role.APPROVER: _with(
         _LOOK,
         order="approve refuse withdraw",
+        tenant="export",
         project="create update",
         member="list",
         audit="list read export verify",
@@ -96,7 +97,7 @@ _VERBS: Final[dict[model.Role, dict[str, str]]] = {
     # System administrator (GB/T 22239, 8.1.5.1): resources, configuration, backup; makes tenants and accounts, but grants no power.
     model.Role.SYSTEM_ADMIN: _with(
         _LOOK,
-        tenant="create rename move update freeze unfreeze offboard",
+        tenant="create update move freeze unfreeze offboard export",
         project="create update",
         member="list add",
         person="list show create update",
@@ -151,7 +152,7 @@ TABLE: Final[dict[model.Role, frozenset[tuple[str, str]]]] = {
 SELF: Final = frozenset(
     {
         (kind, verb)
-        for kind, verbs in {"token": "list rotate revoke", "account": "list whoami disable"}.items()
+        for kind, verbs in {"token": "list rotate revoke", "account": "list whoami enrol disable"}.items()
         for verb in verbs.split()
     }
 )
@@ -176,7 +177,9 @@ GRANTABLE: Final[dict[model.Role, frozenset[model.Role]]] = {
     model.Role.SYSTEM_ADMIN: frozenset({model.Role.REQUESTER, model.Role.VIEWER}),
     model.Role.SECURITY_ADMIN: frozenset(model.Role),
 }
-"""Which role grants which, at its node and below.  Nobody grants himself; power over others comes from the security administrator alone."""
+"""Which role grants which, at its node and below.  Nobody grants himself; power over others comes from the security
+administrator alone.
+"""
 
 
 def roles_for(kind: str, verb: str) -> list[model.Role]:

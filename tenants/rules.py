@@ -37,7 +37,9 @@ def account_code(text: str) -> str:
 
 
 def label(text: str, field: str, longest: int = 100) -> str:
-    """`text` trimmed and in Unicode form C: 1 to `longest` characters, none of them a control or direction mark.  Raises input.invalid."""
+    """`text` trimmed and in Unicode form C: 1 to `longest` characters, none of them a control or direction mark.  Raises
+    input.invalid.
+    """
     clean = unicodedata.normalize("NFC", text).strip()
     if not 0 < len(clean) <= longest or any(
         unicodedata.category(character) in ("Cc", "Cf", "Cs", "Co", "Zl", "Zp") for character in clean
@@ -62,9 +64,7 @@ def credit_code(text: str) -> str:
     try:
         return str(uscc.validate(text[:40]))
     except exceptions.ValidationError as error:
-        raise errors.INVALID(
-            field="credit_code", reason=f"{text[:40]!r} is not a unified social credit code: {error}"
-        ) from error
+        raise errors.INVALID(field="credit_code", reason=f"{text[:40]!r} is not a unified social credit code: {error}") from error
 
 
 def protection_level(level: int) -> int:
@@ -75,7 +75,9 @@ def protection_level(level: int) -> int:
 
 
 def valid_from(asked_us: int, *, now_us: int, not_before_us: int | None) -> int:
-    """`asked_us` if a dated change may start then: not in the future, no issued statement covers it.  Raises input.invalid, dated.issued."""
+    """`asked_us` if a dated change may start then: not in the future, no issued statement covers it.  Raises
+    input.invalid, dated.issued.
+    """
     if asked_us > now_us:
         raise errors.INVALID(field="valid_from", reason=f"{_time(asked_us)} lies in the future")
     if not_before_us is not None and asked_us < not_before_us:
@@ -84,7 +86,9 @@ def valid_from(asked_us: int, *, now_us: int, not_before_us: int | None) -> int:
 
 
 def appended(subject: str, fact: str, latest_from_us: int, first_from_us: int, asked_us: int) -> None:
-    """A dated fact grows at its end only: the change must not lie before its first row or its latest.  Raises dated.early, dated.later."""
+    """A dated fact grows at its end only: the change must not lie before its first row or its latest.  Raises dated.early,
+    dated.later.
+    """
     if asked_us < first_from_us:
         raise faults.EARLY(subject=subject, known_from=_time(first_from_us), valid_from=_time(asked_us))
     if asked_us < latest_from_us:
@@ -112,8 +116,8 @@ def decide(
 ) -> model.Permit:
     """The one decision about rights.
 
-    `path` is (id, code, state) of the tenant and its ancestors, leaf first; a binding counts if it is bound on the path (or, with `anywhere`,
-    at all).  Raises object.unknown to those who hold no role there, role.forbidden, tenant.frozen.
+    `path` is (id, code, state) of the tenant and its ancestors, leaf first; a binding counts if it is bound on the path (or,
+    with `anywhere`, at all).  Raises object.unknown to those who hold no role there, role.forbidden, tenant.frozen.
     """
     nodes = {tenant_id for tenant_id, _, _ in path}
     held = {binding.role for binding in bindings if anywhere or binding.tenant_id in nodes}

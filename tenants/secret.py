@@ -1,7 +1,8 @@
 """Tokens and one-use codes: random text with a prefix and a checksum, kept only as SHA-256.
 
-'gp_' + 52 characters of base32hex (256 bits) + 7 of CRC-32, so that a scanner of leaked files can tell a govpool token from noise and a typing
-error is told from a stranger.  A code ('gpc_', 128 bits, valid a day) is short enough to be read out over the telephone.
+'gp_' + 52 characters of base32hex (256 bits) + 7 of CRC-32, so that a scanner of leaked files can tell a govpool token from
+noise and a typing error is told from a stranger.  A code ('gpc_', 128 bits, valid a day) is short enough to be read out over the
+telephone.
 """
 
 import hashlib
@@ -11,7 +12,7 @@ from typing import Final
 
 from primitives import ids
 
-TOKEN: Final = "gp_"
+TOKEN: Final = "gp_"  # noqa: S105 -- a prefix, not a secret
 CODE: Final = "gpc_"
 _BITS: Final = {TOKEN: 256, CODE: 128}
 _CHECK_LENGTH: Final = 7  # 32 bits

@@ -1,4 +1,4 @@
-"""What other rooms ask of this one: which tenant, where it stood, who is asking and whether he may.  Each verb takes the open transaction.
+"""What other rooms ask of this one: which tenant, where it stood, who asks and whether he may.  Verbs take the open transaction.
 
 Changes of the tree are in `tenants.tree`, of people and roles in `tenants.people`, of tokens in `tenants.signin`.
 """
@@ -106,10 +106,10 @@ def project_by_id(tx: transaction.Transaction, project_id: str) -> model.Project
 
 
 def require(tx: transaction.Transaction, who: model.Principal, verb: str, kind: str, *, tenant_id: str | None) -> model.Permit:
-    """The permit of `who` to do `verb` to something of `kind` that belongs to a tenant; None means the installation itself (its root).
+    """The permit of `who` to do `verb` to a `kind` of a tenant; None means the installation itself (its root).
 
-    Raises object.unknown (404) to whoever holds no role at the tenant or above it, with the same text as an unknown id; role.forbidden
-    (403) to whoever sees it but may not; tenant.frozen.
+    Raises object.unknown (404) to whoever holds no role at the tenant or above it, with the same text as an unknown id;
+    role.forbidden (403) to whoever sees it but may not; tenant.frozen.
     """
     asked = tenant_id if tenant_id is not None else root(tx).id
     anywhere = tenant_id is None and (kind, verb) in role_table.EVERYWHERE
@@ -133,8 +133,8 @@ def own(who: model.Principal, verb: str, kind: str) -> model.Permit:
 def scope(tx: transaction.Transaction, who: model.Principal, *, verb: str = "", kind: str = "") -> model.Scope:
     """The tenants whose things `who` may list: those at and below his roles.
 
-    With `verb` and `kind` only roles that allow it count: an audit administrator at the root has no scope over VMs.  Every tenant query is
-    built from this: `everything` needs no filter, else `columns.among(column, "ids")` with `tenant_ids`.
+    With `verb` and `kind` only roles that allow it count: an audit administrator at the root has no scope over VMs.  Every
+    tenant query is built from this: `everything` needs no filter, else `columns.among(column, "ids")` with `tenant_ids`.
     """
     pair = (kind, verb)
     nodes = sorted({binding.tenant_id for binding in who.bindings if not verb or pair in role_table.TABLE[binding.role]})

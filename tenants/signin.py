@@ -1,7 +1,7 @@
 """Signing in: a one-use code becomes a token, a token becomes a principal.  No passwords anywhere.
 
-A person's token lives 12 h and renews itself by use up to 30 days; a service account's lives 30 days, so that a nightly job needs no
-human.  Codes and tokens carry the epoch of the installation: a restore raises it and so voids them all.
+A person's token lives 12 h and renews itself by use up to 30 days; a service account's lives 30 days, so that a nightly job
+needs no human.  Codes and tokens carry the epoch of the installation: a restore raises it and so voids them all.
 """
 
 import datetime

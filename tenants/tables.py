@@ -1,4 +1,6 @@
-"""The tables of the room.  What must never happen is forbidden here as well as in the rules: three administrators in one person above all."""
+"""The tables of the room.  What must never happen is forbidden here as well as in the rules: three administrators in one
+person above all.
+"""
 
 from typing import Final
 
@@ -80,6 +82,7 @@ PERSONS: Final = columns.table(
     columns.text("id", primary_key=True),
     columns.text("name"),
     columns.text("contact"),
+    columns.text("salt"),  # 128 random bits, hex: the trail holds salted commitments of personal data, void when the row is erased
     columns.integer("created_at"),
 )
 

@@ -152,6 +152,11 @@ def set_state(tx: transaction.Transaction, tenant: model.Tenant, wanted: model.S
     return _store(tx, dataclasses.replace(tenant, state=wanted))
 
 
+def find(tx: transaction.Transaction, code: str) -> model.Tenant | None:
+    """The tenant of a code, or None."""
+    return records.by_code(tx, code)
+
+
 def create_project(tx: transaction.Transaction, tenant: model.Tenant, code: str, name: str) -> model.Project:
     """Open a project of a tenant.  Raises input.invalid, code.taken, tenant.state."""
     _alive(tenant, "given a project")
@@ -162,6 +167,11 @@ def create_project(tx: transaction.Transaction, tenant: model.Tenant, code: str,
     )
     records.insert_project(tx, project, clock.to_us(tx.now()))
     return project
+
+
+def find_project(tx: transaction.Transaction, tenant_id: str, code: str) -> model.Project | None:
+    """The project of a code in a tenant, or None."""
+    return records.project(tx, tenant_id, code)
 
 
 def rename_project(tx: transaction.Transaction, project: model.Project, name: str) -> model.Project:
@@ -182,7 +192,9 @@ def tenants(tx: transaction.Transaction, scope: model.Scope) -> list[model.Tenan
 
 
 def history(tx: transaction.Transaction, tenant_id: str) -> list[dict[str, Any]]:
-    """Dated facts of a tenant, oldest first per fact: {fact, value, valid_from, valid_to}; ids become codes, valid_to '' is open."""
+    """Dated facts of a tenant, oldest first per fact: {fact, value, valid_from, valid_to}; ids become codes, valid_to ''
+    is open.
+    """
     rows = records.history(tx, tenant_id)
     referred = [row["value"] for row in rows if row["fact"] != "name" and row["value"]]
     codes = {tenant.id: tenant.code for tenant in records.tenants(tx, referred)}
@@ -195,12 +207,6 @@ def history(tx: transaction.Transaction, tenant_id: str) -> list[dict[str, Any]]
         }
         for row in rows
     ]
-
-
-def check_generation(tenant: model.Tenant, expected: int | None) -> None:
-    """If-Match: the caller's generation must be the present one.  Raises tenant.stale."""
-    if expected is not None and expected != tenant.generation:
-        raise faults.STALE(tenant=tenant.code, generation=tenant.generation, expected=expected)
 
 
 def _change(

@@ -68,12 +68,14 @@ _HOLDERS: Final = transaction.sql(
 
 def insert_person(tx: transaction.Transaction, person: model.Person) -> None:
     """A person."""
-    tx.execute(_INSERT_PERSON, id=person.id, name=person.name, contact=person.contact, created_at=clock.to_us(tx.now()))
+    tx.execute(
+        _INSERT_PERSON, id=person.id, name=person.name, contact=person.contact, salt=person.salt, created_at=clock.to_us(tx.now())
+    )
 
 
 def person(tx: transaction.Transaction, person_id: str) -> model.Person | None:
     """The person of an id."""
-    row = tx.one(transaction.sql("SELECT id, name, contact FROM persons WHERE id = :person_id"), person_id=person_id)
+    row = tx.one(transaction.sql("SELECT id, name, contact, salt FROM persons WHERE id = :person_id"), person_id=person_id)
     return None if row is None else model.Person(**row)
 
 
@@ -85,6 +87,20 @@ def update_person(tx: transaction.Transaction, person: model.Person) -> None:
         name=person.name,
         contact=person.contact,
     )
+
+
+_PERSONS_ALL: Final = (
+    sa.select(_P.c.id, _P.c.name, _P.c.contact)
+    .select_from(_P.join(_A, _A.c.person_id == _P.c.id))
+    .distinct()
+    .order_by(_P.c.name, _P.c.id)
+)
+_PERSONS_OF: Final = _PERSONS_ALL.where(columns.among(_A.c.tenant_id, "tenant_ids"))
+
+
+def persons(tx: transaction.Transaction, tenant_ids: Sequence[str] | None) -> list[dict[str, Any]]:
+    """Persons with an account at home in `tenant_ids`, or all, by name."""
+    return tx.execute(_PERSONS_ALL) if tenant_ids is None else tx.execute(_PERSONS_OF, tenant_ids=list(tenant_ids))
 
 
 def insert_account(tx: transaction.Transaction, account: model.Account) -> None:
@@ -161,6 +177,15 @@ def revoke_binding(tx: transaction.Transaction, account_id: str, binding: model.
             role=str(binding.role),
             tenant_id=binding.tenant_id,
         )
+    )
+
+
+def revoke_at(tx: transaction.Transaction, tenant_id: str) -> None:
+    """End every role bound exactly at a tenant."""
+    tx.execute(
+        transaction.sql("UPDATE bindings SET revoked_at = :now WHERE tenant_id = :tenant_id AND revoked_at IS NULL"),
+        now=clock.to_us(tx.now()),
+        tenant_id=tenant_id,
     )
 
 

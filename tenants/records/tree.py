@@ -25,21 +25,25 @@ _BELOW: Final = (
 _ADD_ANCESTORS: Final = transaction.sql(
     "INSERT INTO tenant_ancestors (tenant_id, ancestor_id, distance)"
     " SELECT below.tenant_id, above.ancestor_id, below.distance + above.distance + 1"
-    " FROM tenant_ancestors below CROSS JOIN tenant_ancestors above WHERE below.ancestor_id = :tenant_id AND above.tenant_id = :parent_id"
+    " FROM tenant_ancestors below CROSS JOIN tenant_ancestors above WHERE below.ancestor_id = :tenant_id AND above.tenant_id"
+    " = :parent_id"
 )
 _CUT_ANCESTORS: Final = transaction.sql(
     "DELETE FROM tenant_ancestors WHERE tenant_id IN (SELECT tenant_id FROM tenant_ancestors WHERE ancestor_id = :tenant_id)"
     " AND ancestor_id NOT IN (SELECT tenant_id FROM tenant_ancestors WHERE ancestor_id = :tenant_id)"
 )
 _PATH: Final = transaction.sql(
-    "SELECT t.id, t.code, t.state FROM tenant_ancestors a JOIN tenants t ON t.id = a.ancestor_id WHERE a.tenant_id = :tenant_id ORDER BY a.distance"
+    "SELECT t.id, t.code, t.state FROM tenant_ancestors a JOIN tenants t ON t.id = a.ancestor_id WHERE a.tenant_id ="
+    " :tenant_id ORDER BY a.distance"
 )
 _UPDATE: Final = transaction.sql(
-    "UPDATE tenants SET parent_id = :parent_id, name = :name, payer_id = :payer_id, budget_unit = :budget_unit, credit_code = :credit_code,"
+    "UPDATE tenants SET parent_id = :parent_id, name = :name, payer_id = :payer_id, budget_unit = :budget_unit, credit_code ="
+    " :credit_code,"
     " protection_level = :protection_level, state = :state, generation = generation + 1 WHERE id = :id"
 )
 _FACT_ENDS: Final = transaction.sql(
-    "SELECT min(valid_from_at) AS first_from_at, max(valid_from_at) AS latest_from_at FROM tenant_facts WHERE tenant_id = :tenant_id AND fact = :fact"
+    "SELECT min(valid_from_at) AS first_from_at, max(valid_from_at) AS latest_from_at FROM tenant_facts WHERE tenant_id ="
+    " :tenant_id AND fact = :fact"
 )
 _FACT_REPLACE: Final = transaction.sql(
     "UPDATE tenant_facts SET value = :value WHERE tenant_id = :tenant_id AND fact = :fact AND valid_from_at = :valid_from_at"
@@ -168,7 +172,8 @@ def _walk(tx: transaction.Transaction, tenant_id: str, from_us: int, *, join: st
         "WITH RECURSIVE walk(tenant_id, level, start_us, end_us) AS ("
         f"SELECT CAST(:tenant_id AS TEXT), 0, CAST(:from_us AS BIGINT), CAST({tables.FOREVER_US} AS BIGINT) UNION ALL"
         f" SELECT {step}, walk.level + 1, {later}(walk.start_us, f.valid_from_at), {earlier}(walk.end_us, f.valid_to_at) FROM walk"
-        f" JOIN tenant_facts f ON {join} AND f.fact = 'parent' AND f.valid_from_at < walk.end_us AND f.valid_to_at > walk.start_us {also}"
+        f" JOIN tenant_facts f ON {join} AND f.fact = 'parent' AND f.valid_from_at < walk.end_us AND f.valid_to_at >"
+        f" walk.start_us {also}"
         " WHERE walk.level < 9) SELECT tenant_id, level, start_us, end_us FROM walk"
     )
     return [model.Span(**row) for row in tx.execute(statement, tenant_id=tenant_id, from_us=from_us)]

@@ -1,6 +1,5 @@
 """Fixtures of all tests: `database`, a fresh database with today's schema, once on SQLite and once on a real PostgreSQL."""
 
-import importlib
 import os
 import pathlib
 import pwd
@@ -14,16 +13,9 @@ import pytest
 
 from store import database as store_database
 from store import schema
+from store.migrations import draw
 
-ROOT = pathlib.Path(__file__).parent.parent
 POSTGRESQL_BIN = max(pathlib.Path("/usr/lib/postgresql").glob("*/bin"), default=pathlib.Path("/usr/lib/postgresql/15/bin"))
-
-
-def declare_all_tables() -> None:
-    """Import every module that declares tables, so that the metadata is whole."""
-    for path in sorted([*ROOT.glob("*/tables.py"), *ROOT.glob("*/*/tables.py")]):
-        if ".venv" not in path.parts and path.relative_to(ROOT).parts[0] not in {"tests", "build"}:
-            importlib.import_module(".".join(path.relative_to(ROOT).with_suffix("").parts))
 
 
 class Cluster:
@@ -104,7 +96,7 @@ class Cluster:
 @pytest.fixture(scope="session")
 def cluster() -> Iterator[Cluster]:
     """A running PostgreSQL with a template of today's schema."""
-    declare_all_tables()
+    draw.declare_all_tables()
     running = Cluster()
     yield running
     running.stop()
@@ -113,7 +105,7 @@ def cluster() -> Iterator[Cluster]:
 @pytest.fixture(scope="session")
 def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
     """A SQLite file with today's schema, copied for each test."""
-    declare_all_tables()
+    draw.declare_all_tables()
     path = tmp_path_factory.mktemp("template") / "govpool.db"
     connection = store_database.connect(f"sqlite://{path}")
     schema.create_all(connection)

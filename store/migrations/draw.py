@@ -12,6 +12,7 @@ import sys
 import tempfile
 
 from alembic import autogenerate, migration
+from alembic.operations import ops as alembic_ops
 
 from store import columns, migrate
 
@@ -38,7 +39,9 @@ def draw(number: str, title: str) -> pathlib.Path:
         with engine.connect() as connection:
             context = migration.MigrationContext.configure(connection, opts={"target_metadata": columns.METADATA})
             script = autogenerate.produce_migrations(context, columns.METADATA)
-            body = autogenerate.render_python_code(script.upgrade_ops, migration_context=context, render_as_batch=False)
+            body = autogenerate.render_python_code(
+                script.upgrade_ops or alembic_ops.UpgradeOps([]), migration_context=context, render_as_batch=False
+            )
         engine.dispose()
     path = migrate.FOLDER / "versions" / f"{number}_{title.replace(' ', '_')}.py"
     lines = "\n".join(line if line.strip() else "" for line in body.splitlines())

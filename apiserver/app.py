@@ -116,6 +116,8 @@ class Api:
         loop = asyncio.get_running_loop()
         if declared.style == "now":
             return _found(declared.handler(call), declared)
+        if declared.style == "look":
+            return _found(await loop.run_in_executor(self._workers, declared.handler, call), declared)
         if declared.style == "read":
             return await loop.run_in_executor(self._readers, self._read, call)
         if declared.style == "work":

@@ -109,3 +109,19 @@ SLOW: Final = errors.Fault(
     mend_en="repeat the same request with the same Idempotency-Key",
     mend_zh="请使用相同的 Idempotency-Key 重新提交同一请求",
 )
+NEEDS_TLS: Final = errors.Fault(
+    "serve.tls",
+    Kind.INVALID,
+    en="{host} is reachable from other computers, and there is no certificate",
+    zh="{host} 可从其他计算机访问，但未配置证书",
+    mend_en="give --tls-cert and --tls-key, or listen on 127.0.0.1",
+    mend_zh="请提供 --tls-cert 与 --tls-key，或仅监听 127.0.0.1",
+)
+PORT: Final = errors.Fault(
+    "serve.port",
+    Kind.CONFLICT,
+    en="cannot listen on {host} port {port}: {reason}",
+    zh="无法监听 {host} 端口 {port}：{reason}",
+    mend_en="choose another --port, or 0 for a free one",
+    mend_zh="请更换 --port，或使用 0 自动选择",
+)

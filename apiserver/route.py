@@ -39,7 +39,7 @@ BODY_LIMIT: Final = 1 << 20
 RAW_LIMIT: Final = 64 << 20
 """Bytes of an import, unless the route says less."""
 
-Style = Literal["now", "read", "change", "work"]
+Style = Literal["now", "look", "read", "change", "work"]
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,6 +110,11 @@ class Route:
 def now(method: str, path: str, action: str, handler: Callable[..., Any], **declared: Any) -> Route:
     """An answer that needs neither database nor token: `handler(call)` on the event loop."""
     return Route(method=method, path=path, action=action, handler=handler, style="now", open=True, **declared)
+
+
+def look(method: str, path: str, action: str, handler: Callable[..., Any], **declared: Any) -> Route:
+    """An answer about the process itself, without a token: `handler(call)` in a worker thread, which may wait."""
+    return Route(method=method, path=path, action=action, handler=handler, style="look", open=True, **declared)
 
 
 def read(method: str, path: str, action: str, handler: Callable[..., Any], **declared: Any) -> Route:

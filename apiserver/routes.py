@@ -13,6 +13,8 @@ MODULES: Final = (
     "person",
     "account",
     "role",
+    "notice",
+    "status",
 )
 
 

@@ -4,6 +4,7 @@ import threading
 from collections.abc import Mapping
 from typing import Any
 
+from control import services
 from control import settings as control_settings
 from primitives import canonical
 from provisioners import contract, registry
@@ -16,6 +17,8 @@ class Wiring:
     def __init__(self, database: store_database.Database, settings: control_settings.Settings) -> None:
         self.database = database
         self.settings = settings
+        self.services: list[services.Service] = []
+        """What runs in the background of this process; `cli/serve.py` fills it."""
         self._drivers: dict[str, contract.Driver] = {}
         self._guard = threading.Lock()
 

@@ -6,7 +6,8 @@ from typing import Any, Final
 import msgspec
 
 from apiserver import faults, openapi, route, routes
-from primitives import errors, version
+from control import status
+from primitives import version
 
 _STATIC: Final = pathlib.Path(__file__).parent.parent / "static"
 _POLICY: Final = (
@@ -33,10 +34,7 @@ def healthz(call: route.Call) -> Any:
 
 def readyz(call: route.Call) -> Any:
     """Whether the database takes writes and the workers are alive."""
-    try:
-        reason = call.wiring.unready()
-    except errors.GovpoolError as error:
-        reason = error.code
+    reason = status.unready(call.wiring, call.wiring.services)
     if reason:
         raise faults.NOT_READY(reason=reason)
     return {"status": "ready", "version": version.VERSION}
@@ -65,7 +63,7 @@ def _static(name: str) -> route.Raw:
 
 ROUTES = [
     route.now("GET", "/healthz", "health.show", healthz, answer=Health),
-    route.work("GET", "/readyz", "ready.show", readyz, answer=Health, open=True),
+    route.look("GET", "/readyz", "ready.show", readyz, answer=Health),
     route.now("GET", "/openapi.json", "openapi.show", api),
     route.now("GET", "/docs", "docs.show", docs, media="text/html"),
     route.now("GET", "/docs/{file}", "docs.file", docs_file, media="text/css"),

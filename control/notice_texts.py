@@ -1,0 +1,21 @@
+"""What notices say, by code, in English and Chinese; and which role a notice is for when its writer names none."""
+
+from typing import Final
+
+TEXTS: Final[dict[str, tuple[str, str]]] = {
+    "order.waiting": (
+        "order {order} waits for your decision: govpool order show {order}",
+        "申请单 {order} 等待审批：govpool order show {order}",
+    ),
+    "order.approved": ("order {order} was approved {reason}", "申请单 {order} 已批准 {reason}"),
+    "order.refused": ("order {order} was refused: {reason}", "申请单 {order} 被驳回：{reason}"),
+    "order.withdrawn": ("order {order} was withdrawn {reason}", "申请单 {order} 已撤回 {reason}"),
+    "order.ended": ("order {order} ended: nobody decided before its deadline", "申请单 {order} 已终止：审批超过期限"),
+    "order.delivered": ("order {order} is delivered", "申请单 {order} 已交付"),
+    "order.partly_delivered": (
+        "order {order} is delivered in part: govpool order show {order}",
+        "申请单 {order} 部分交付：govpool order show {order}",
+    ),
+    "order.failed": ("order {order} failed: {reason}", "申请单 {order} 失败：{reason}"),
+}
+AUDIENCES: Final[dict[str, str]] = {"order.waiting": "approver"}

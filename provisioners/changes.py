@@ -1,0 +1,192 @@
+"""What happens to a resource, as pure changes of its row: wanted, changed, deleted, learnt, ended.
+
+Each takes the row as it stands and gives the row as it will stand; `service` reads and writes.  Between `rules` (what to do next) and `records`.
+"""
+
+import dataclasses
+import datetime
+from collections.abc import Mapping
+from typing import Any
+
+from provisioners import contract, faults, model, rules
+from provisioners.model import Desired, Resource, State
+
+
+def born(wanted: model.WantedResource, now: datetime.datetime) -> Resource:
+    """The row of a resource that nothing was done for yet."""
+    return Resource(
+        id=wanted.resource_id, kind=wanted.kind, name=wanted.name, tenant_id=wanted.tenant_id, tenant=wanted.tenant,
+        project_id=wanted.project_id, project=wanted.project, pool_id=wanted.pool_id, pool=wanted.pool, zone=wanted.zone,
+        service_class=wanted.service_class, amounts=dict(wanted.amounts), spec=dict(wanted.spec), labels=dict(wanted.labels),
+        protected=wanted.protected, desired=Desired.UP, power=contract.State.RUNNING, action="create", generation=1,
+        observed_generation=0, before=None, order_id=wanted.order_id, superseded=(), failing=False, state=State.CREATING, reason=None,
+        facts=contract.Facts(), facts_at=None, built=False, disputed=False, strays=(), look=False, fence=model.Fence(epoch=0, n=0),
+        leased_by="", leased_until_at=None, next_at=now, failures=0, attempts_made=0, usage_sequence=0, usage_at=None,
+        bin_until_at=None, created_at=now, state_since_at=now, ended_at=None,
+    )  # fmt: skip
+
+
+def changed(
+    resource: Resource,
+    action: str,
+    *,
+    spec: Mapping[str, Any],
+    amounts: Mapping[str, int] | None,
+    order_id: str,
+    now: datetime.datetime,
+) -> Resource:
+    """Another size, number or power is wanted.  Raises action.unknown, resource.busy, resource.state."""
+    known = rules.ACTIONS[resource.kind]
+    if action not in known:
+        raise faults.ACTION_UNKNOWN(kind=resource.kind, action=action, known=", ".join(sorted(known)))
+    _at_rest(resource, action)
+    if resource.desired is not Desired.UP or resource.state is State.LOST:
+        raise faults.STATE(name=resource.name, state=str(resource.state), action=action, needed="running, stopped")
+    if action == "restart" and resource.state is not State.RUNNING:
+        raise faults.STATE(name=resource.name, state=str(resource.state), action=action, needed="running")
+    return _next(
+        dataclasses.replace(
+            resource,
+            before=model.Before(amounts=resource.amounts, spec=resource.spec, power=resource.power),
+            amounts=dict(resource.amounts if amounts is None else amounts),
+            spec=dict(resource.spec) | dict(spec),
+            power=rules.power_after(resource, action),
+        ),
+        action,
+        order_id,
+        now,
+    )
+
+
+def deleted(resource: Resource, *, bin_until: datetime.datetime | None, order_id: str, now: datetime.datetime) -> Resource:
+    """Nobody wants it any more: into the bin until `bin_until`, or out at once.  What was never delivered has nothing to keep.
+
+    Raises resource.protected; resource.state when it is leaving already.  A change under way is overtaken.
+    """
+    if resource.protected:
+        raise faults.PROTECTED(name=resource.name)
+    if resource.ended or resource.desired is Desired.DOWN or (resource.desired is Desired.BIN and bin_until is not None):
+        raise faults.STATE(name=resource.name, state=str(resource.state), action="delete", needed="creating, running, stopped")
+    keep = bin_until is not None and resource.built and resource.state is not State.LOST
+    overtaken = (resource.order_id,) if resource.pending and resource.order_id else ()
+    before = resource.before or model.Before(amounts=resource.amounts, spec=resource.spec, power=resource.power)
+    return _next(
+        dataclasses.replace(
+            resource,
+            desired=Desired.BIN if keep else Desired.DOWN,
+            power=contract.State.STOPPED if keep else resource.power,
+            bin_until_at=bin_until if keep else None,
+            before=before if keep or resource.before is not None else None,
+            superseded=(*resource.superseded, *overtaken),
+            failures=0,
+        ),
+        "delete",
+        order_id,
+        now,
+    )
+
+
+def undeleted(resource: Resource, *, order_id: str, now: datetime.datetime) -> Resource:
+    """Out of the bin, with the power that it had.  Raises resource.state, resource.busy."""
+    if resource.state is not State.BIN:
+        raise faults.STATE(name=resource.name, state=str(resource.state), action="undelete", needed="bin")
+    power = contract.State.RUNNING if resource.before is None else resource.before.power
+    return _next(
+        dataclasses.replace(resource, desired=Desired.UP, power=power, bin_until_at=None, before=None), "undelete", order_id, now
+    )
+
+
+def expired(resource: Resource, now: datetime.datetime) -> Resource:
+    """Its time in the bin is over; no order asked for it."""
+    return _next(dataclasses.replace(resource, desired=Desired.DOWN, bin_until_at=None), "delete", "", now)
+
+
+def refused(resource: Resource, reason: model.Reason, now: datetime.datetime) -> Resource:
+    """Its create cannot succeed: what there is of it is removed, then it ends as failed."""
+    return restated(dataclasses.replace(resource, desired=Desired.DOWN, failing=True, reason=reason, next_at=now, failures=0), now)
+
+
+def learnt(resource: Resource, facts: contract.Facts, now: datetime.datetime) -> Resource:
+    """What the cloud said of it."""
+    return restated(dataclasses.replace(resource, facts=facts, facts_at=now, failures=0, look=False), now)
+
+
+def confirmed(resource: Resource, now: datetime.datetime) -> Resource:
+    """The change under way came to its end as wanted.  What the bin needs to go back is kept."""
+    return restated(
+        dataclasses.replace(
+            resource,
+            built=True,
+            observed_generation=resource.generation,
+            before=resource.before if resource.desired is Desired.BIN else None,
+            order_id="",
+            reason=None,
+            failures=0,
+        ),
+        now,
+    )
+
+
+def given_up(resource: Resource, reason: model.Reason, now: datetime.datetime) -> Resource:
+    """The change under way was refused for good: what was wanted before holds again."""
+    before = resource.before
+    fallen = resource
+    if before is not None and resource.desired is Desired.UP:
+        fallen = dataclasses.replace(resource, amounts=before.amounts, spec=before.spec, power=before.power, before=None)
+    return restated(
+        dataclasses.replace(fallen, observed_generation=resource.generation, order_id="", reason=reason, failures=0), now
+    )
+
+
+def lost(resource: Resource, now: datetime.datetime) -> Resource:
+    """The cloud no longer shows it.  The facts stay, so that a sweep can find it again."""
+    return dataclasses.replace(
+        resource,
+        state=State.LOST,
+        state_since_at=now,
+        look=False,
+        facts_at=now,
+        observed_generation=resource.generation,
+        order_id="",
+    )
+
+
+def found_again(resource: Resource, facts: contract.Facts, now: datetime.datetime) -> Resource:
+    """A lost one shows up."""
+    return learnt(dataclasses.replace(resource, state=State.CHANGING), facts, now)
+
+
+def ended(resource: Resource, state: State, now: datetime.datetime) -> Resource:
+    """Nothing is held for it any more."""
+    facts = resource.facts if state is State.WRITTEN_OFF else contract.Facts()
+    return dataclasses.replace(
+        resource, desired=Desired.DOWN, state=state, state_since_at=now, ended_at=now, facts=facts, facts_at=now, look=False,
+        observed_generation=resource.generation, before=None, bin_until_at=None, order_id="", superseded=(), failures=0,
+    )  # fmt: skip
+
+
+def released(resource: Resource, next_at: datetime.datetime | None) -> Resource:
+    """The holder gives the row back; the next one takes it at `next_at`."""
+    return dataclasses.replace(resource, leased_by="", leased_until_at=None, next_at=next_at)
+
+
+def restated(resource: Resource, now: datetime.datetime) -> Resource:
+    """With the state that its other columns amount to."""
+    state = rules.visible(resource)
+    return resource if state is resource.state else dataclasses.replace(resource, state=state, state_since_at=now)
+
+
+def _next(resource: Resource, action: str, order_id: str, now: datetime.datetime) -> Resource:
+    return restated(
+        dataclasses.replace(
+            resource, action=action, order_id=order_id, generation=resource.generation + 1, next_at=now, reason=None
+        ),
+        now,
+    )
+
+
+def _at_rest(resource: Resource, action: str) -> None:
+    if resource.pending and not resource.ended:
+        raise faults.BUSY(name=resource.name, state=str(resource.state), action=resource.action)
+    if resource.ended:
+        raise faults.STATE(name=resource.name, state=str(resource.state), action=action, needed="running, stopped")

@@ -1,0 +1,251 @@
+"""SQL of resources and their addresses.
+
+A row is read, changed as a frozen record by a rule, and written back whole in one transaction of the lane; lane batches are serial over all
+processes, so nothing is lost between the read and the write.
+"""
+
+import dataclasses
+import datetime
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+import sqlalchemy as sa
+
+from primitives import canonical, clock
+from provisioners import contract, model, tables
+from store import columns, transaction
+
+_R: Final = tables.RESOURCES
+_A: Final = tables.ADDRESSES
+_TIMES: Final = ("facts_at", "leased_until_at", "next_at", "usage_at", "bin_until_at", "created_at", "state_since_at", "ended_at")
+_FLAGS: Final = ("protected", "failing", "built", "disputed", "look")
+_JSON: Final = ("amounts", "spec", "labels")
+_BIRTH: Final = ("id", "kind", "tenant_id", "tenant", "project_id", "project", "pool_id", "pool", "created_at")
+"""Columns that never change."""
+
+_INSERT: Final = sa.insert(_R)
+_UPDATE: Final = (
+    sa.update(_R)
+    .where(_R.c.id == sa.bindparam("key"))
+    .values({column.name: sa.bindparam(column.name) for column in _R.c if column.name not in _BIRTH})
+)
+_BY_ID: Final = sa.select(_R).where(_R.c.id == sa.bindparam("id"))
+_BY_IDS: Final = sa.select(_R).where(columns.among(_R.c.id, "ids"))
+_LIVING_NAMES: Final = sa.select(_R.c.name).where(
+    _R.c.project_id == sa.bindparam("project_id"), _R.c.kind == sa.bindparam("kind"), columns.among(_R.c.name, "names"),
+    _R.c.ended_at.is_(None),
+)  # fmt: skip
+_LEASE: Final = (
+    sa.update(_R)
+    .where(
+        _R.c.id.in_(
+            sa.select(_R.c.id)
+            .where(
+                _R.c.next_at <= sa.bindparam("now"),
+                sa.or_(_R.c.leased_until_at.is_(None), _R.c.leased_until_at <= sa.bindparam("now")),
+            )
+            .order_by(_R.c.next_at, _R.c.id)
+            .limit(sa.bindparam("n"))
+        )
+    )
+    .values(
+        leased_by=sa.bindparam("worker"),
+        leased_until_at=sa.bindparam("until"),
+        fence_epoch=sa.bindparam("epoch"),
+        fence_n=_R.c.fence_n + 1,
+    )
+    .returning(*_R.c)
+)
+_DUE: Final = (
+    sa.select(sa.func.count().label("n"), sa.func.min(_R.c.next_at).label("oldest_at"))
+    .where(
+        _R.c.next_at <= sa.bindparam("now"),
+        sa.or_(_R.c.leased_until_at.is_(None), _R.c.leased_until_at <= sa.bindparam("now")),
+    )
+)  # fmt: skip
+_RENEW: Final = (
+    sa.update(_R)
+    .where(_R.c.leased_by == sa.bindparam("worker"), _R.c.leased_until_at > sa.bindparam("now"))
+    .values(leased_until_at=sa.bindparam("until"))
+)
+_ABANDON: Final = sa.update(_R).where(_R.c.leased_by == sa.bindparam("worker")).values(leased_by="", leased_until_at=None)
+_LIVING_OF_POOL: Final = sa.select(_R).where(_R.c.pool_id == sa.bindparam("pool_id"), _R.c.ended_at.is_(None))
+_LIVING_OF_TENANT: Final = _LIVING_OF_POOL.where(_R.c.tenant_id == sa.bindparam("tenant_id"))
+_POOL_TENANTS: Final = (
+    sa.select(_R.c.tenant_id, _R.c.tenant).where(_R.c.pool_id == sa.bindparam("pool_id"), _R.c.ended_at.is_(None)).distinct()
+)
+_DISPUTED: Final = sa.select(_R).where(_R.c.disputed == 1).order_by(_R.c.id)
+_BY_STATE: Final = sa.select(_R.c.state, sa.func.count().label("n")).group_by(_R.c.state)
+_HELD: Final = sa.select(sa.func.count().label("n")).where(_R.c.leased_until_at > sa.bindparam("now"))
+_ADDRESSES_OF: Final = sa.select(_A.c.address).where(_A.c.resource_id == sa.bindparam("resource_id"))
+_FORGET_ADDRESSES: Final = sa.delete(_A).where(_A.c.resource_id == sa.bindparam("resource_id"))
+_INSERT_ADDRESS: Final = sa.insert(_A)
+
+
+def insert(tx: transaction.Transaction, resources: Sequence[model.Resource]) -> None:
+    """New rows."""
+    tx.many(_INSERT, [_row(resource) for resource in resources])
+
+
+def put(tx: transaction.Transaction, before: model.Resource, after: model.Resource) -> None:
+    """Write what changed between the row as read in this transaction and `after`."""
+    if before == after:
+        return
+    row = _row(after)
+    tx.execute(_UPDATE, key=after.id, **{name: value for name, value in row.items() if name not in _BIRTH})
+    if set(before.facts.addresses) != set(after.facts.addresses):
+        tx.execute(_FORGET_ADDRESSES, resource_id=after.id)
+        tx.many(_INSERT_ADDRESS, [{"address": one, "resource_id": after.id} for one in dict.fromkeys(after.facts.addresses)])
+
+
+def get(tx: transaction.Transaction, resource_id: str) -> model.Resource | None:
+    """The resource of an id."""
+    row = tx.one(_BY_ID, id=resource_id)
+    return None if row is None else _resource(row)
+
+
+def get_many(tx: transaction.Transaction, resource_ids: Sequence[str]) -> dict[str, model.Resource]:
+    """Resources by id; unknown ids are left out."""
+    return {row["id"]: _resource(row) for row in tx.execute(_BY_IDS, ids=list(resource_ids))}
+
+
+def taken(tx: transaction.Transaction, *, project_id: str, kind: str, names: Sequence[str]) -> list[str]:
+    """Which of these names a living resource of the project and kind has."""
+    return sorted(row["name"] for row in tx.execute(_LIVING_NAMES, project_id=project_id, kind=kind, names=list(names)))
+
+
+def lease(tx: transaction.Transaction, *, worker_id: str, epoch: int, n: int, until: datetime.datetime) -> list[model.Resource]:
+    """Up to `n` due rows, the longest due first, each under a new fence."""
+    rows = tx.execute(_LEASE, worker=worker_id, epoch=epoch, n=n, now=clock.to_us(tx.now()), until=clock.to_us(until))
+    return [_resource(row) for row in rows]
+
+
+def due(tx: transaction.Transaction) -> tuple[int, datetime.datetime | None]:
+    """How many rows wait for a worker, and since when the oldest does."""
+    row = tx.one(_DUE, now=clock.to_us(tx.now())) or {"n": 0, "oldest_at": None}
+    return row["n"], _time(row["oldest_at"])
+
+
+def renew(tx: transaction.Transaction, worker_id: str, until: datetime.datetime) -> int:
+    """Prolong what a worker holds; a lease that ran out stays so.  How many it still holds."""
+    return tx.changed(_RENEW, worker=worker_id, now=clock.to_us(tx.now()), until=clock.to_us(until))
+
+
+def abandon(tx: transaction.Transaction, worker_id: str) -> None:
+    """A worker that stops in good order gives back what it holds."""
+    tx.execute(_ABANDON, worker=worker_id)
+
+
+def living(tx: transaction.Transaction, pool_id: str, tenant_id: str = "") -> list[model.Resource]:
+    """All living resources of a pool, or of one tenant in it."""
+    if tenant_id:
+        return [_resource(row) for row in tx.execute(_LIVING_OF_TENANT, pool_id=pool_id, tenant_id=tenant_id)]
+    return [_resource(row) for row in tx.execute(_LIVING_OF_POOL, pool_id=pool_id)]
+
+
+def pool_tenants(tx: transaction.Transaction, pool_id: str) -> dict[str, str]:
+    """Codes by id of the tenants with living resources in a pool."""
+    return {row["tenant_id"]: row["tenant"] for row in tx.execute(_POOL_TENANTS, pool_id=pool_id)}
+
+
+def disputed(tx: transaction.Transaction) -> list[model.Resource]:
+    """What a restore left in dispute."""
+    return [_resource(row) for row in tx.execute(_DISPUTED)]
+
+
+def counts(tx: transaction.Transaction) -> dict[str, int]:
+    """Number of resources by state."""
+    return {row["state"]: row["n"] for row in tx.execute(_BY_STATE)}
+
+
+def at_work(tx: transaction.Transaction) -> int:
+    """How many resources a worker holds now."""
+    row = tx.one(_HELD, now=clock.to_us(tx.now()))
+    return 0 if row is None else int(row["n"])
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Filter:
+    """What a list may ask for; '' and None do not filter.  `tenant_ids` None: all tenants."""
+
+    tenant_ids: Sequence[str] | None
+    project_id: str = ""
+    kind: str = ""
+    state: str = ""
+    name: str = ""
+    address: str = ""
+    living_only: bool = True
+    attention: bool = False  # lost, not at rest, or disputed: what may be stuck
+
+
+def listed(tx: transaction.Transaction, wanted: Filter, *, after: str = "", limit: int = 100) -> list[model.Resource]:
+    """Resources by id (hence by age), those behind the id `after`."""
+    query = sa.select(_R).order_by(_R.c.id).limit(limit)
+    parameters: dict[str, Any] = {}
+    if wanted.tenant_ids is not None:
+        query, parameters["tenant_ids"] = query.where(columns.among(_R.c.tenant_id, "tenant_ids")), list(wanted.tenant_ids)
+    for name in ("project_id", "kind", "state", "name"):
+        if value := getattr(wanted, name):
+            query, parameters[f"by_{name}"] = query.where(_R.c[name] == sa.bindparam(f"by_{name}")), value
+    if wanted.address:
+        of_address = sa.select(_A.c.resource_id).where(_A.c.address == sa.bindparam("by_address"))
+        query, parameters["by_address"] = query.where(_R.c.id.in_(of_address)), wanted.address
+    if wanted.living_only:
+        query = query.where(_R.c.ended_at.is_(None))
+    if wanted.attention:
+        query = query.where(sa.or_(_R.c.next_at.is_not(None), _R.c.state == "lost", _R.c.disputed == 1))
+    if after:
+        query, parameters["after"] = query.where(_R.c.id > sa.bindparam("after")), after
+    return [_resource(row) for row in tx.execute(query, **parameters)]
+
+
+def _row(resource: model.Resource) -> dict[str, Any]:
+    row = {field.name: getattr(resource, field.name) for field in dataclasses.fields(resource)}
+    fence = row.pop("fence")
+    row |= {name: None if row[name] is None else clock.to_us(row[name]) for name in _TIMES}
+    row |= {name: int(row[name]) for name in _FLAGS}
+    row |= {name: _text(row[name]) for name in _JSON}
+    return row | {
+        "desired": str(resource.desired),
+        "power": str(resource.power),
+        "state": str(resource.state),
+        "before": None if resource.before is None else _text(dataclasses.asdict(resource.before)),
+        "superseded": _text(list(resource.superseded)),
+        "reason": None if resource.reason is None else _text(dataclasses.asdict(resource.reason)),
+        "facts": _text(resource.facts.as_json()),
+        "strays": _text([facts.as_json() for facts in resource.strays]),
+        "fence_epoch": fence.epoch,
+        "fence_n": fence.n,
+    }
+
+
+def _resource(row: Mapping[str, Any]) -> model.Resource:
+    values = dict(row)
+    fence = model.Fence(epoch=values.pop("fence_epoch"), n=values.pop("fence_n"))
+    values |= {name: _time(values[name]) for name in _TIMES}
+    values |= {name: bool(values[name]) for name in _FLAGS}
+    values |= {name: json.loads(values[name]) for name in _JSON}
+    before = None if values["before"] is None else json.loads(values["before"])
+    return model.Resource(
+        **values
+        | {
+            "desired": model.Desired(values["desired"]),
+            "power": contract.State(values["power"]),
+            "state": model.State(values["state"]),
+            "before": None if before is None else model.Before(**before | {"power": contract.State(before["power"])}),
+            "superseded": tuple(json.loads(values["superseded"])),
+            "reason": None if values["reason"] is None else model.Reason(**json.loads(values["reason"])),
+            "facts": contract.Facts.from_json(json.loads(values["facts"])),
+            "strays": tuple(contract.Facts.from_json(plain) for plain in json.loads(values["strays"])),
+            "fence": fence,
+        }
+    )
+
+
+def _text(value: Any) -> str:
+    return canonical.dumps(value).decode()
+
+
+def _time(us: int | None) -> datetime.datetime | None:
+    return None if us is None else clock.from_us(us)

@@ -54,6 +54,16 @@ def test_every_page_is_reached_from_the_index() -> None:
     assert [str(page.relative_to(ROOT)) for page in PAGES if page not in seen] == []
 
 
+def test_every_page_that_the_code_names_exists() -> None:
+    named = {
+        page
+        for path in ROOT.glob("*/**/*.py")
+        if ".venv" not in path.parts
+        for page in re.findall(r"docs/[a-z0-9./-]+\.md", path.read_text(encoding="utf-8"))
+    }
+    assert sorted(page for page in named if not (ROOT / page).exists()) == []
+
+
 def test_the_reference_is_what_the_code_says() -> None:
     done = subprocess.run([sys.executable, "docs/generate.py", "--check"], cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, f"run `make docs`:\n{done.stdout}{done.stderr[-2000:]}"

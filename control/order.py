@@ -9,6 +9,8 @@ import datetime
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
+from audit import model as audit_model
+from audit import service as audit
 from control import access, case, notice, order_view, plan
 from metering import service as metering
 from orders import faults, model, rules
@@ -139,6 +141,8 @@ def end_overdue(tx: Transaction) -> list[str]:
         if orders.end_overdue(tx, order):
             _give_back(tx, orders.lines(tx, [order.id])[order.id])
             _tell(tx, order, "order.ended")
+            line = audit_model.Line(actor="system", action="order.end", tenant_id=order.tenant_id, kind="order", object_id=order.id)
+            audit.append(tx, line)
             ended.append(order.id)
     return ended
 

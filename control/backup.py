@@ -1,0 +1,196 @@
+"""Backups of a running server; verifying and restoring them at the server's console; accepting a restored state.
+
+A restore raises the epoch, so tokens and leases are void and sweeps only report.  What departments got or gave back between the backup and the restore is
+listed and disputed, on no statement, and never deleted, until two of the three administrators accept (`restore accept`).
+"""
+
+import hashlib
+import pathlib
+from typing import Any, Final
+
+import sqlalchemy as sa
+
+from audit import model as audit_model
+from audit import rules as audit_rules
+from audit import service as audit
+from control import access, case, tables
+from control import settings as control_settings
+from primitives import clock, errors
+from store import backup, installation
+from store import database as store_database
+from store.transaction import Transaction
+from tenants import model as tenants_model
+from tenants import people, role_table, signin
+from tenants import service as tenants
+
+ACCEPTS_NEEDED: Final = 2
+"""Different persons, each of another administrator's role."""
+
+NOTHING_TO_ACCEPT: Final = errors.Fault(
+    "restore.nothing",
+    errors.Kind.CONFLICT,
+    en="there is no restored state that waits to be accepted",
+    zh="没有待确认的恢复状态",
+    mend_en="govpool status",
+    mend_zh="govpool status",
+)
+ACCEPTED_ALREADY: Final = errors.Fault(
+    "restore.accepted_already",
+    errors.Kind.CONFLICT,
+    en="you, or another holder of the role {role}, accepted already; a second administrator of another role must",
+    zh="您或另一位 {role} 已确认，还须由其他类别的管理员确认",
+    mend_en="ask one of the other two administrators: govpool restore accept",
+    mend_zh="请另外两类管理员之一执行：govpool restore accept",
+)
+
+_A: Final = tables.ACCEPTANCES
+_ACCEPTANCES: Final = sa.select(_A).where(_A.c.epoch == sa.bindparam("epoch"))
+_ACCEPT: Final = sa.insert(_A)
+
+
+def create(wiring: case.Wired, folder: pathlib.Path, context: case.Context) -> case.Answer:
+    """Write a backup of the present state into the server's folder.  A repeat under the same key gives the same file."""
+    wiring.database.read(lambda tx: _permit(tx, case.who(tx, context)))
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    mark = hashlib.sha256(f"{context.idempotency_key}/{context.token}".encode()).hexdigest()[:12]
+    path = next(iter(folder.glob(f"*-{mark}.backup")), folder / f"govpool-{clock.now():%Y%m%dT%H%M%SZ}-{mark}.backup")
+    if not path.exists():
+        wiring.database.read(lambda tx: backup.write(tx, path, {"audit": list(audit.head(tx))}))
+    manifest = backup.read_manifest(path)
+    digest = _sha256(path)
+    body = {
+        "file": path.name,
+        "sha256": digest,
+        "created_at": manifest.created_at,
+        "epoch": manifest.epoch,
+        "rows": sum(int(told["rows"]) for told in manifest.tables.values()),
+        "size_bytes": path.stat().st_size,
+    }
+
+    def effect(tx: Transaction, who: tenants_model.Principal, allowed: tenants_model.Permit) -> case.Answer:
+        facts = {"file": path.name, "sha256": digest}
+        return case.Answer(status=201, body=body, kind="backup", object_id=path.name, after=body, facts=facts)
+
+    return case.perform(wiring, case.UseCase(action="backup.create", permit=_permit, effect=effect), context)
+
+
+def verify(path: pathlib.Path) -> dict[str, Any]:
+    """Read a whole backup: tables against the manifest, the audit trail re-hashed from its bytes.  Raises backup.broken."""
+    manifest = backup.verify(path)
+    records = (
+        audit_model.Record(
+            seq=row["seq"], content=row["content"], leaf_hash=row["leaf_hash"].hex(), chain_hash=row["chain_hash"].hex()
+        )
+        for row in backup.rows(path, "audit_trail")
+    )
+    verdict = audit_rules.verify(records)
+    if verdict.flaw:
+        raise backup.BROKEN(file=path.name, reason=f"audit trail: {verdict.flaw}")
+    if [verdict.records, verdict.chain_hash] != manifest.extra.get("audit"):
+        raise backup.BROKEN(file=path.name, reason="the audit trail does not end where the manifest says")
+    return {
+        "file": path.name,
+        "created_at": manifest.created_at,
+        "installation": manifest.installation,
+        "epoch": manifest.epoch,
+        "tables": len(manifest.tables),
+        "rows": sum(int(told["rows"]) for told in manifest.tables.values()),
+        "audit_lines": verdict.records,
+    }
+
+
+def restore(url: str, path: pathlib.Path, *, replace: bool) -> dict[str, Any]:
+    """Put a verified backup into an empty database, or with `replace` in the place of the present one.
+
+    A local command under the lock file.  Returns new one-use codes of the administrators: all tokens are void.
+    """
+    report = verify(path)
+    lock = _lock(url)
+    try:
+        if replace:
+            backup.empty(url)
+        backup.load(url, path)
+    finally:
+        if lock is not None:
+            lock.release()
+    database = store_database.open_database(url)
+    try:
+        codes = database.lane.run(lambda tx: _new_codes(tx, path, report))
+    finally:
+        database.close()
+    return {**report, "epoch": int(report["epoch"]) + 1, "codes": codes}
+
+
+def accept() -> case.UseCase:
+    """One administrator accepts the restored state; with the second of another role it is accepted and sweeps act again."""
+
+    def permit(tx: Transaction, who: tenants_model.Principal) -> tenants_model.Permit:
+        return access.require(tx, who, "accept", "backup", tenant_id=None)
+
+    def effect(tx: Transaction, who: tenants_model.Principal, allowed: tenants_model.Permit) -> case.Answer:
+        here = installation.get(tx)
+        if here.accepted:
+            raise NOTHING_TO_ACCEPT()
+        given = tx.execute(_ACCEPTANCES, epoch=here.epoch)
+        if any(row["person_id"] == who.person_id or row["role"] == allowed.role for row in given):
+            raise ACCEPTED_ALREADY(role=allowed.role)
+        tx.execute(
+            _ACCEPT,
+            epoch=here.epoch,
+            person_id=who.person_id,
+            account_id=who.account_id,
+            role=allowed.role,
+            accepted_at=clock.to_us(tx.now()),
+        )
+        whole = len(given) + 1 >= ACCEPTS_NEEDED
+        if whole:
+            installation.accept(tx)
+        body = {"epoch": here.epoch, "accepted": whole, "by": [*(row["role"] for row in given), str(allowed.role)]}
+        return case.Answer(body=body, kind="backup", object_id=f"epoch-{here.epoch}", after=body)
+
+    return case.UseCase(action="backup.accept", permit=permit, effect=effect)
+
+
+def folder_of(settings: control_settings.Settings, url: str) -> pathlib.Path:
+    """Where the server keeps its backups: the setting, or `backups` beside a SQLite file."""
+    if settings.backup_folder:
+        return pathlib.Path(settings.backup_folder)
+    beside = store_database.sqlite_path(url).parent if url.startswith("sqlite") else pathlib.Path.cwd()
+    return beside / "backups"
+
+
+def _permit(tx: Transaction, who: tenants_model.Principal) -> tenants_model.Permit:
+    return access.require(tx, who, "create", "backup", tenant_id=None)
+
+
+def _new_codes(tx: Transaction, path: pathlib.Path, report: dict[str, Any]) -> list[dict[str, str]]:
+    root = tenants.root(tx)
+    held = [
+        row
+        for row in people.bindings(tx, tenants_model.Scope(tenant_ids=(root.id,), everything=False))
+        if row["role"] in role_table.ADMINISTRATORS
+    ]
+    codes = [
+        {
+            "account": row["account"],
+            "role": row["role"],
+            "code": signin.enrol(tx, people.account(tx, row["account"]), at_console=True),
+        }
+        for row in held
+    ]
+    facts = {"file": path.name, "sha256": _sha256(path), "created_at": str(report["created_at"])}
+    audit.append(tx, audit_model.Line(actor="console", action="backup.restore", kind="backup", object_id=path.name, facts=facts))
+    return codes
+
+
+def _lock(url: str) -> store_database.LockFile | None:
+    if not url.startswith("sqlite"):
+        return None
+    path = store_database.sqlite_path(url)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return store_database.LockFile(path)
+
+
+def _sha256(path: pathlib.Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -15,6 +15,10 @@ MODULES: Final = (
     "role",
     "notice",
     "status",
+    "backup",
+    "approval",
+    "audit",
+    "apply",
 )
 
 

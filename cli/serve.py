@@ -60,17 +60,17 @@ def url_of(data: str, database: str) -> str:
 def _serve(url: str, chosen: "settings.Settings", ready_file: str) -> None:
     from apiserver import app as api
     from apiserver import serving
-    from control import logs
+    from control import logs, schema
     from control import wiring as control_wiring
     from store import database as store_database
-    from store import installation, migrate
+    from store import installation
 
     logs.set_up(chosen.log_level)
     tls = bool(chosen.tls_cert)
     listening = serving.listen(chosen.host, chosen.port, tls=tls)
     opened = store_database.open_database(url)
     try:
-        migrate.upgrade(url)
+        schema.upgrade(url)
         opened.read(installation.get)
         shared = control_wiring.Wiring(opened, chosen)
         shared.services = _services(shared)

@@ -74,6 +74,13 @@ def create(wiring: case.Wired, folder: pathlib.Path, context: case.Context) -> c
     return case.perform(wiring, case.UseCase(action="backup.create", permit=_permit, effect=effect), context)
 
 
+def listed(tx: Transaction, who: tenants_model.Principal, folder: pathlib.Path) -> list[dict[str, Any]]:
+    """The finished backups in the server's folder, newest first."""
+    access.require(tx, who, "list", "backup", tenant_id=None)
+    found = sorted(folder.glob("*.backup"), reverse=True) if folder.is_dir() else []
+    return [{"file": path.name, "size_bytes": path.stat().st_size} for path in found]
+
+
 def verify(path: pathlib.Path) -> dict[str, Any]:
     """Read a whole backup: tables against the manifest, the audit trail re-hashed from its bytes.  Raises backup.broken."""
     manifest = backup.verify(path)

@@ -6,7 +6,6 @@ Read what it writes: Alembic sees tables, columns, indexes and constraints, not 
 upgrade).  Expand first; contract in a later release.
 """
 
-import importlib
 import pathlib
 import sys
 import tempfile
@@ -15,21 +14,12 @@ from alembic import autogenerate, migration
 from alembic.operations import ops as alembic_ops
 
 from store import columns, migrate
-
-ROOT = pathlib.Path(__file__).parent.parent.parent
-
-
-def declare_all_tables() -> None:
-    """Import each module that declares tables."""
-    for path in sorted([*ROOT.glob("*/tables.py"), *ROOT.glob("*/*/tables.py"), *ROOT.glob("control/*_table.py")]):
-        parts = path.relative_to(ROOT).with_suffix("").parts
-        if parts[0] not in {".venv", "build", "tests"}:
-            importlib.import_module(".".join(parts))
+from store.migrations import declared
 
 
 def draw(number: str, title: str) -> pathlib.Path:
     """Write `versions/<number>_<title>.py` and return its path."""
-    declare_all_tables()
+    declared.all_tables()
     with tempfile.TemporaryDirectory() as folder:
         url = f"sqlite://{folder}/draw.db"
         previous = migrate.HEAD if migrate.revision_files() else None

@@ -303,7 +303,6 @@ def upgrade() -> None:
         sa.Column("created_at", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=False, nullable=False),
         sa.CheckConstraint("state IN ('active', 'frozen', 'closing', 'closed')", name="tenants_state_known"),
         sa.CheckConstraint("protection_level BETWEEN 1 AND 4", name="tenants_protection_level_range"),
-        sa.ForeignKeyConstraint(["payer_id"], ["tenants.id"], name=op.f("tenants_payer_id_fkey")),
         sa.PrimaryKeyConstraint("id", name=op.f("tenants_pkey")),
         sa.UniqueConstraint("code", name="tenants_code_key"),
         sqlite_strict=True,

@@ -123,6 +123,7 @@ _VERBS: Final[dict[model.Role, dict[str, str]]] = {
         "account": "list show disable",
         "token": "list revoke",
         "binding": "list grant revoke",
+        "approval_rule": "set",
         "role": "table",
         "backup": "accept",
         "notice": "list read",

@@ -29,7 +29,7 @@ OWN: Final = errors.Fault(
     mend_zh="请由本部门其他审批人处理：govpool tenant member list",
 )
 NAME_TAKEN: Final = errors.Fault(
-    "resource.name_taken",
+    "order.name_taken",
     errors.Kind.CONFLICT,
     en="the project has a {kind} named {name} already, living or in an order that waits",
     zh="该项目已有名为 {name} 的 {kind}（在用或待审批）",

@@ -46,7 +46,7 @@ def usage(why: str, mend: str, what: str = "") -> int:
 
 
 def tell(error: Exception, words: list[str]) -> int:
-    """Say any error of the command `words`; returns the exit code.  An error that is not expected here is raised again."""
+    """Say any error of the command `words`; returns the exit code."""
     import typer
 
     from apiclient import failure as api
@@ -91,8 +91,10 @@ def tell(error: Exception, words: list[str]) -> int:
 
 def _click(error: Any, what: str) -> int:
     """Usage errors of typer's own parser, with 'did you mean' added."""
-    if not hasattr(error, "format_message"):  # typer's UsageError, which it does not export
-        raise error
+    if not hasattr(error, "format_message"):  # not typer's UsageError, which it does not export
+        why = f"{type(error).__name__}: {error}".partition("\n")[0]
+        _lines(what, why, say("run it again with --debug and report what it prints", "请加 --debug 重新运行，并报告其输出"), "")
+        return FAILED
     ctx = getattr(error, "ctx", None)
     mend = f"{ctx.command_path} --help" if ctx else "govpool --help"
     verbs = getattr(ctx.command, "commands", {}) if ctx else {}

@@ -58,7 +58,7 @@ _GROUPS: Final = {
     "energy": ("Energy", "能耗"),
     "server": ("Server", "服务端"),
 }
-_MODULES: Final = {"diff": "apply"}
+_MODULES: Final = {"diff": "apply", "logout": "login", "whoami": "login"}
 _FLAGS: Final = {
     "--yes": ("yes", True),
     "-y": ("yes", True),

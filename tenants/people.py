@@ -16,6 +16,8 @@ from tenants.records import people as records
 from tenants.records import signin as signin_records
 from tenants.records import tree as tree_records
 
+ADMINISTRATORS = role_table.ADMINISTRATORS
+
 
 def create_person(tx: transaction.Transaction, name: str, contact: str = "") -> model.Person:
     """Note a person.  Raises input.invalid."""

@@ -20,7 +20,8 @@ def born(wanted: model.WantedResource, now: datetime.datetime) -> Resource:
         service_class=wanted.service_class, amounts=dict(wanted.amounts), spec=dict(wanted.spec), labels=dict(wanted.labels),
         protected=wanted.protected, desired=Desired.UP, power=contract.State.RUNNING, action="create", generation=1,
         observed_generation=0, before=None, order_id=wanted.order_id, superseded=(), failing=False, state=State.CREATING, reason=None,
-        facts=contract.Facts(), facts_at=None, built=False, disputed=False, strays=(), look=False, fence=model.Fence(epoch=0, n=0),
+        facts=contract.Facts(), facts_at=None, built=False,
+        limited=False, disputed=False, strays=(), look=False, fence=model.Fence(epoch=0, n=0),
         leased_by="", leased_until_at=None, next_at=now, failures=0, attempts_made=0, usage_sequence=0, usage_at=None,
         bin_until_at=None, created_at=now, state_since_at=now, ended_at=None,
     )  # fmt: skip
@@ -35,7 +36,7 @@ def changed(
     order_id: str,
     now: datetime.datetime,
 ) -> Resource:
-    """Another size, number or power is wanted.  Raises action.unknown, resource.busy, resource.state."""
+    """Another size, number or power is wanted.  Raises resource.action_unknown, resource.busy, resource.state."""
     known = rules.ACTIONS[resource.kind]
     if action not in known:
         raise faults.ACTION_UNKNOWN(kind=resource.kind, action=action, known=", ".join(sorted(known)))
@@ -49,6 +50,7 @@ def changed(
             resource,
             before=model.Before(amounts=resource.amounts, spec=resource.spec, power=resource.power),
             amounts=dict(resource.amounts if amounts is None else amounts),
+            limited=amounts is None or dict(amounts) == dict(resource.amounts),
             spec=dict(resource.spec) | dict(spec),
             power=rules.power_after(resource, action),
         ),
@@ -61,13 +63,16 @@ def changed(
 def deleted(resource: Resource, *, bin_until: datetime.datetime | None, order_id: str, now: datetime.datetime) -> Resource:
     """Nobody wants it any more: into the bin until `bin_until`, or out at once.  What was never delivered has nothing to keep.
 
-    Raises resource.protected; resource.state when it is leaving already.  A change under way is overtaken.
+    Raises resource.protected; resource.state when it is leaving already; resource.busy for one that would go into the bin in the middle
+    of a change.  A create, or a change of what goes out at once, is overtaken.
     """
     if resource.protected:
         raise faults.PROTECTED(name=resource.name)
     if resource.ended or resource.desired is Desired.DOWN or (resource.desired is Desired.BIN and bin_until is not None):
         raise faults.STATE(name=resource.name, state=str(resource.state), action="delete", needed="creating, running, stopped")
     keep = bin_until is not None and resource.built and resource.state is not State.LOST
+    if keep:
+        _at_rest(resource, "delete")
     overtaken = (resource.order_id,) if resource.pending and resource.order_id else ()
     before = resource.before or model.Before(amounts=resource.amounts, spec=resource.spec, power=resource.power)
     return _next(

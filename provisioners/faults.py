@@ -37,7 +37,7 @@ STATE: Final = errors.Fault(
     mend_zh="govpool resource show {name}",
 )
 ACTION_UNKNOWN: Final = errors.Fault(
-    "action.unknown",
+    "resource.action_unknown",
     errors.Kind.INVALID,
     en="a {kind} knows no action {action!r}; it knows {known}",
     zh="{kind} 不支持操作 {action!r}；支持的操作：{known}",

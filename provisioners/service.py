@@ -19,6 +19,9 @@ from store import installation, transaction
 due_hint: Final = threading.Event()
 """Set when a row of this process became due.  Only a hint on top of polling: it may be lost, and other processes never see it."""
 
+BIN_DAYS: Final = 7
+"""How long a deleted resource can be taken back, unless the use case says otherwise."""
+
 Filter = records.Filter
 register_worker = work_records.register
 worker_stopped = work_records.stopped
@@ -35,6 +38,7 @@ items_found = work_records.found
 items_not_seen = work_records.not_seen
 undecided = work_records.undecided
 living = records.living
+holdings = records.holdings
 pool_tenants = records.pool_tenants
 counts = records.counts
 due = records.due
@@ -72,18 +76,33 @@ def change_wanted(
     *,
     resource_id: str,
     action: str,
-    spec: Mapping[str, Any],
+    spec: Mapping[str, Any] | None = None,
     amounts: Mapping[str, int] | None = None,
     order_id: str = "",
+    bin_days: int = BIN_DAYS,
 ) -> model.Resource:
-    """A new generation: resize, scale, start, stop, restart.  `spec` is laid over what was ordered; `amounts` None leaves the size.
+    """A new generation: resize, scale, start, stop, restart, delete, undelete.  `spec` is laid over what was ordered; `amounts` None
 
-    Raises resource.unknown, action.unknown, resource.busy, resource.state.
+    leaves the size; `bin_days` is for delete.  Raises resource.unknown, resource.action_unknown, resource.busy, resource.state, resource.protected.
     """
+    if action == "delete":
+        return unwant(tx, resource_id=resource_id, bin_days=bin_days, order_id=order_id)
+    if action == "undelete":
+        return undelete(tx, resource_id=resource_id, order_id=order_id)
     before = get(tx, resource_id)
-    return _stored(
-        tx, before, changes.changed(before, action, spec=spec, amounts=amounts, order_id=order_id, now=tx.now()), hint=True
-    )
+    after = changes.changed(before, action, spec=spec or {}, amounts=amounts, order_id=order_id, now=tx.now())
+    return _stored(tx, before, after, hint=True)
+
+
+def check_action(tx: transaction.Transaction, resource: model.Resource, action: str, *, bin_days: int = BIN_DAYS) -> None:
+    """Raises what `change_wanted` would, and changes nothing: for an order that waits for an approval."""
+    now = tx.now()
+    if action == "delete":
+        changes.deleted(resource, bin_until=now + datetime.timedelta(days=bin_days) if bin_days else None, order_id="", now=now)
+    elif action == "undelete":
+        changes.undeleted(resource, order_id="", now=now)
+    else:
+        changes.changed(resource, action, spec={}, amounts=None, order_id="", now=now)
 
 
 def unwant(tx: transaction.Transaction, *, resource_id: str, bin_days: int = 0, order_id: str = "") -> model.Resource:
@@ -143,6 +162,19 @@ def find(tx: transaction.Transaction, *, project_id: str, kind: str, name: str) 
     """The living resource of a name in a project."""
     found = records.listed(tx, Filter(tenant_ids=None, project_id=project_id, kind=kind, name=name), limit=1)
     return found[0] if found else None
+
+
+def name_taken(tx: transaction.Transaction, *, project_id: str, kind: str, name: str) -> bool:
+    """Whether a living resource of the project and kind has the name."""
+    return bool(records.taken(tx, project_id=project_id, kind=kind, names=[name]))
+
+
+def of_project(tx: transaction.Transaction, *, project_id: str, kind: str, reference: str) -> model.Resource:
+    """The living resource of an id or a name in a project.  Raises resource.unknown."""
+    found = records.get(tx, reference) if ids.kind_of(reference) else find(tx, project_id=project_id, kind=kind, name=reference)
+    if found is None or found.project_id != project_id or found.kind != kind:
+        raise faults.UNKNOWN(resource=reference)
+    return found
 
 
 def list_scoped(tx: transaction.Transaction, wanted: records.Filter, *, after: str = "", limit: int = 100) -> list[model.Resource]:

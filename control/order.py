@@ -13,10 +13,11 @@ from audit import model as audit_model
 from audit import service as audit
 from control import access, case, notice, order_view, plan
 from metering import service as metering
-from orders import faults, model, rules
+from orders import model, rules
 from orders import service as orders
 from pools import service as pools
 from primitives import errors, ids
+from provisioners import faults as provisioners_faults
 from provisioners import model as provisioners_model
 from provisioners import service as provisioners
 from quotas import service as quotas
@@ -42,6 +43,7 @@ class LineWish:
     pool: str = ""
     labels: Mapping[str, str] = dataclasses.field(default_factory=dict)
     protected: bool = False
+    purge: bool = False  # a delete that passes the recycle bin by
     wish: plan.Wish = dataclasses.field(default_factory=plan.Wish)
 
 
@@ -64,17 +66,18 @@ class _Ground:
     tenant: tenants_model.Tenant
     project: tenants_model.Project
     at: datetime.datetime
+    bin_days: int
 
 
-def submit(wish: OrderWish) -> case.UseCase:
-    """Submit an order.  Refused whole (quota.exceeded, pool.full, price.missing ...) or accepted whole."""
+def submit(wish: OrderWish, *, bin_days: int) -> case.UseCase:
+    """Submit an order; what it deletes lies in the recycle bin for `bin_days`.  Refused whole (quota.exceeded, pool.full, price.missing ...) or accepted whole."""
 
     def permit(tx: Transaction, who: tenants_model.Principal) -> tenants_model.Permit:
         return access.tenant(tx, who, wish.tenant, "submit", "order")[1]
 
     def effect(tx: Transaction, who: tenants_model.Principal, allowed: tenants_model.Permit) -> case.Answer:
         tenant = tenants.by_code(tx, wish.tenant)
-        ground = _Ground(tenant=tenant, project=tenants.project(tx, tenant.id, wish.project), at=tx.now())
+        ground = _Ground(tenant=tenant, project=tenants.project(tx, tenant.id, wish.project), at=tx.now(), bin_days=bin_days)
         lines = [line for each in wish.lines for line in _held(tx, ground, each)]
         if len(lines) > LINES_MAX:
             raise errors.INVALID(field="lines", reason=f"{len(lines)} resources in one order; at most {LINES_MAX}")
@@ -153,7 +156,7 @@ def _held(tx: Transaction, ground: _Ground, wish: LineWish) -> list[model.Line]:
     if known is None:
         raise errors.INVALID(field="kind", reason=f"{wish.kind!r} is none of {', '.join(plan.ACTIONS)}")
     if wish.action not in known:
-        raise faults.ACTION_UNKNOWN(kind=wish.kind, action=wish.action, known=", ".join(known))
+        raise provisioners_faults.ACTION_UNKNOWN(kind=wish.kind, action=wish.action, known=", ".join(known))
     if wish.action == "create":
         return [_held_new(tx, ground, wish, name) for name in plan.numbered(_named(wish), wish.count)]
     return [_held_change(tx, ground, wish)]
@@ -166,8 +169,8 @@ def _named(wish: LineWish) -> str:
 
 
 def _held_new(tx: Transaction, ground: _Ground, wish: LineWish, name: str) -> model.Line:
-    if provisioners.name_taken(tx, project_id=ground.project.id, kind=wish.kind, name=name):
-        raise faults.NAME_TAKEN(kind=wish.kind, name=name)
+    if provisioners.find(tx, project_id=ground.project.id, kind=wish.kind, name=name) is not None:
+        raise provisioners_faults.NAME_TAKEN(project=ground.project.code, kind=wish.kind, name=name)
     amounts, spec = plan.created(wish.kind, wish.wish, catalog)
     resource_id = ids.new(plan.PREFIX[wish.kind])
     quotas.reserve(tx, tenant_id=ground.tenant.id, amounts=amounts, holder=resource_id, expires_at=None)
@@ -212,8 +215,9 @@ def _held_new(tx: Transaction, ground: _Ground, wish: LineWish, name: str) -> mo
 
 
 def _held_change(tx: Transaction, ground: _Ground, wish: LineWish) -> model.Line:
-    resource = provisioners.of_project(tx, project_id=ground.project.id, kind=wish.kind, reference=wish.resource)
+    resource = _resource(tx, ground, wish)
     planned: dict[str, Any] = {"amounts": dict(resource.amounts), "before": dict(resource.amounts), "monthly_micro": 0}
+    planned["bin_days"] = 0 if wish.purge else ground.bin_days
     if wish.action == plan.CHANGING[wish.kind]:
         amounts, spec = plan.changed(wish.kind, wish.wish, resource.spec, catalog)
         held = {name: max(amounts.get(name, 0), resource.amounts.get(name, 0)) for name in {*amounts, *resource.amounts}}
@@ -227,8 +231,19 @@ def _held_change(tx: Transaction, ground: _Ground, wish: LineWish) -> model.Line
             for each in (amounts, dict(resource.amounts))
         ]
         planned |= {"amounts": amounts, "driver": spec, "monthly_micro": price[0] - price[1]}
-    provisioners.check_action(tx, resource, wish.action)
     return model.Line(position=0, action=wish.action, kind=wish.kind, resource_id=resource.id, name=resource.name, spec=planned)
+
+
+def _resource(tx: Transaction, ground: _Ground, wish: LineWish) -> provisioners_model.Resource:
+    """The living resource of an id or name in the order's project.  Raises resource.unknown."""
+    found: provisioners_model.Resource | None = (
+        provisioners.get(tx, wish.resource)
+        if ids.kind_of(wish.resource)
+        else provisioners.find(tx, project_id=ground.project.id, kind=wish.kind, name=wish.resource)
+    )
+    if found is None or (found.project_id, found.kind) != (ground.project.id, wish.kind):
+        raise provisioners_faults.UNKNOWN(resource=wish.resource)
+    return found
 
 
 def _order(
@@ -303,14 +318,20 @@ def _hand_over(tx: Transaction, order: model.Order, line: model.Line) -> None:
             ),
         )
         return
-    provisioners.change_wanted(
-        tx,
-        resource_id=line.resource_id,
-        action=line.action,
-        order_id=order.id,
-        amounts=line.spec["amounts"],
-        spec=line.spec.get("driver"),
-    )
+    if line.action == "delete":
+        provisioners.unwant(tx, resource_id=line.resource_id, bin_days=line.spec["bin_days"], order_id=order.id)
+    elif line.action == "undelete":
+        provisioners.undelete(tx, resource_id=line.resource_id, order_id=order.id)
+    else:
+        changed = line.spec["amounts"] if line.action == plan.CHANGING[line.kind] else None
+        provisioners.change_wanted(
+            tx,
+            resource_id=line.resource_id,
+            action=line.action,
+            order_id=order.id,
+            amounts=changed,
+            spec=line.spec.get("driver", {}),
+        )
 
 
 def _give_back(tx: Transaction, lines: Sequence[model.Line]) -> None:

@@ -28,21 +28,13 @@ OWN: Final = errors.Fault(
     mend_en="ask another approver of the department: govpool tenant member list",
     mend_zh="请由本部门其他审批人处理：govpool tenant member list",
 )
-NAME_TAKEN: Final = errors.Fault(
+NAME_HELD: Final = errors.Fault(
     "order.name_taken",
     errors.Kind.CONFLICT,
-    en="the project has a {kind} named {name} already, living or in an order that waits",
-    zh="该项目已有名为 {name} 的 {kind}（在用或待审批）",
-    mend_en="choose another name, or delete the other one first",
-    mend_zh="请另选名称，或先删除原有资源",
-)
-ACTION_UNKNOWN: Final = errors.Fault(
-    "action.unknown",
-    errors.Kind.INVALID,
-    en="{kind} has no action {action}; it has {known}",
-    zh="{kind} 不支持操作 {action}，支持：{known}",
-    mend_en="use one of the actions named",
-    mend_zh="请使用所列操作",
+    en="an order that waits for approval holds the name {name} for a {kind} of this project",
+    zh="待审批的订单已占用本项目 {kind} 名称 {name}",
+    mend_en="choose another name, or withdraw the other order: govpool order list",
+    mend_zh="请另选名称，或撤回该订单：govpool order list",
 )
 RULE_UNKNOWN: Final = errors.Fault(
     "approval_rule.unknown",

@@ -20,7 +20,7 @@ def submit(tx: Transaction, order: model.Order, lines: Sequence[model.Line]) -> 
     """Insert a submitted order, waiting or delivering, and give it its number.  A name held by another waiting order refuses."""
     for line in lines:
         if line.action == "create" and records.held(tx, order.project_id, line.kind, line.name):
-            raise faults.NAME_TAKEN(kind=line.kind, name=line.name)
+            raise faults.NAME_HELD(kind=line.kind, name=line.name)
     return records.insert(tx, order, lines)
 
 

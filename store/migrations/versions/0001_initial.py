@@ -81,6 +81,37 @@ def upgrade() -> None:
         sqlite_strict=True,
     )
     op.create_table(
+        "grant_defaults",
+        sa.Column("name", sa.Text(), autoincrement=False, nullable=False),
+        sa.Column("granted", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=False, nullable=False),
+        sa.Column("generation", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=False, nullable=False),
+        sa.CheckConstraint("granted BETWEEN 0 AND 1000000000000000", name="grant_defaults_range"),
+        sa.PrimaryKeyConstraint("name", name=op.f("grant_defaults_pkey")),
+        sqlite_strict=True,
+    )
+    op.create_table(
+        "grants",
+        sa.Column("tenant_id", sa.Text(), autoincrement=False, nullable=False),
+        sa.Column("name", sa.Text(), autoincrement=False, nullable=False),
+        sa.Column("granted", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=False, nullable=False),
+        sa.Column("lending_limit", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=False, nullable=True),
+        sa.Column("borrowing_limit", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=False, nullable=False),
+        sa.Column("subtree_quota", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=False, nullable=False),
+        sa.Column("local_quota", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=False, nullable=False),
+        sa.Column("drawn", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=False, nullable=False),
+        sa.Column("over_by", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=False, nullable=False),
+        sa.Column("generation", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=False, nullable=False),
+        sa.CheckConstraint("borrowing_limit BETWEEN 0 AND 1000000000000000", name="grants_borrowing_range"),
+        sa.CheckConstraint("drawn BETWEEN 0 AND subtree_quota + borrowing_limit + over_by", name="grants_drawn_range"),
+        sa.CheckConstraint("granted BETWEEN 0 AND 1000000000000000", name="grants_granted_range"),
+        sa.CheckConstraint("lending_limit BETWEEN 0 AND 1000000000000000", name="grants_lending_range"),
+        sa.CheckConstraint("local_quota BETWEEN 0 AND subtree_quota", name="grants_local_range"),
+        sa.CheckConstraint("over_by BETWEEN 0 AND 2000000000000000", name="grants_over_range"),
+        sa.CheckConstraint("subtree_quota BETWEEN 0 AND granted", name="grants_subtree_range"),
+        sa.PrimaryKeyConstraint("tenant_id", "name", name=op.f("grants_pkey")),
+        sqlite_strict=True,
+    )
+    op.create_table(
         "installation",
         sa.Column("one", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=False, nullable=False),
         sa.Column("id", sa.Text(), autoincrement=False, nullable=False),
@@ -157,6 +188,17 @@ def upgrade() -> None:
         sqlite_strict=True,
     )
     op.create_table(
+        "price_books",
+        sa.Column("name", sa.Text(), autoincrement=False, nullable=False),
+        sa.Column("generation", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=False, nullable=False),
+        sa.Column("valid_from_at", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=False, nullable=False),
+        sa.Column("spec", sa.Text(), autoincrement=False, nullable=False),
+        sa.Column("recorded_at", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=False, nullable=False),
+        sa.CheckConstraint("generation >= 1", name="price_books_generation_range"),
+        sa.PrimaryKeyConstraint("name", "generation", name=op.f("price_books_pkey")),
+        sqlite_strict=True,
+    )
+    op.create_table(
         "quarantine",
         sa.Column("pool_id", sa.Text(), autoincrement=False, nullable=False),
         sa.Column("cloud_id", sa.Text(), autoincrement=False, nullable=False),
@@ -178,6 +220,28 @@ def upgrade() -> None:
         sa.CheckConstraint("origin IN ('ours', 'foreign')", name="quarantine_origin_known"),
         sa.PrimaryKeyConstraint("pool_id", "cloud_id", name=op.f("quarantine_pkey")),
         sqlite_strict=True,
+    )
+    op.create_table(
+        "quota_reservations",
+        sa.Column("holder", sa.Text(), autoincrement=False, nullable=False),
+        sa.Column("tenant_id", sa.Text(), autoincrement=False, nullable=False),
+        sa.Column("state", sa.Text(), autoincrement=False, nullable=False),
+        sa.Column("expires_at", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=False, nullable=True),
+        sa.CheckConstraint("state = 'reserved' OR expires_at IS NULL", name="quota_reservations_confirmed_stays"),
+        sa.CheckConstraint("state IN ('reserved', 'confirmed')", name="quota_reservations_state_known"),
+        sa.PrimaryKeyConstraint("holder", name=op.f("quota_reservations_pkey")),
+        sqlite_strict=True,
+    )
+    op.create_index(
+        "quota_reservations_expiry",
+        "quota_reservations",
+        ["expires_at"],
+        unique=False,
+        sqlite_where=sa.text("expires_at IS NOT NULL"),
+        postgresql_where=sa.text("expires_at IS NOT NULL"),
+    )
+    op.create_index(
+        "quota_reservations_tenant", "quota_reservations", ["tenant_id"], unique=False, sqlite_where=None, postgresql_where=None
     )
     op.create_table(
         "resources",
@@ -210,6 +274,7 @@ def upgrade() -> None:
         sa.Column("facts", sa.Text(), autoincrement=False, nullable=False),
         sa.Column("facts_at", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=False, nullable=True),
         sa.Column("built", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=False, nullable=False),
+        sa.Column("limited", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=False, nullable=False),
         sa.Column("disputed", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=False, nullable=False),
         sa.Column("strays", sa.Text(), autoincrement=False, nullable=False),
         sa.Column("look", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=False, nullable=False),
@@ -269,6 +334,52 @@ def upgrade() -> None:
     )
     op.create_index("resources_tenant", "resources", ["tenant_id", "id"], unique=False, sqlite_where=None, postgresql_where=None)
     op.create_table(
+        "restore_acceptances",
+        sa.Column("epoch", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=False, nullable=False),
+        sa.Column("person_id", sa.Text(), autoincrement=False, nullable=False),
+        sa.Column("account_id", sa.Text(), autoincrement=False, nullable=False),
+        sa.Column("role", sa.Text(), autoincrement=False, nullable=False),
+        sa.Column("accepted_at", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=False, nullable=False),
+        sa.PrimaryKeyConstraint("epoch", "person_id", name=op.f("restore_acceptances_pkey")),
+        sa.UniqueConstraint("epoch", "role", name="restore_acceptances_role_unique"),
+        sqlite_strict=True,
+    )
+    op.create_table(
+        "statement_closes",
+        sa.Column("id", sa.Text(), autoincrement=False, nullable=False),
+        sa.Column("month", sa.Text(), autoincrement=False, nullable=False),
+        sa.Column("account_id", sa.Text(), autoincrement=False, nullable=False),
+        sa.Column("key", sa.Text(), autoincrement=False, nullable=False),
+        sa.Column("person_id", sa.Text(), autoincrement=False, nullable=False),
+        sa.Column("cut_at", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=False, nullable=False),
+        sa.Column("excluded", sa.Text(), autoincrement=False, nullable=False),
+        sa.Column("digest", sa.Text(), autoincrement=False, nullable=False),
+        sa.Column("lines", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=False, nullable=False),
+        sa.Column("done", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=False, nullable=False),
+        sa.Column("completed_at", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=False, nullable=True),
+        sa.Column("abandoned_at", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=False, nullable=True),
+        sa.CheckConstraint("completed_at IS NULL OR (done = lines AND abandoned_at IS NULL)", name="statement_closes_whole"),
+        sa.CheckConstraint("done BETWEEN 0 AND lines", name="statement_closes_done_range"),
+        sa.PrimaryKeyConstraint("id", name=op.f("statement_closes_pkey")),
+        sqlite_strict=True,
+    )
+    op.create_index(
+        "statement_closes_by_month",
+        "statement_closes",
+        ["month", "completed_at"],
+        unique=False,
+        sqlite_where=None,
+        postgresql_where=None,
+    )
+    op.create_index(
+        "statement_closes_open",
+        "statement_closes",
+        ["account_id", "key"],
+        unique=True,
+        sqlite_where=sa.text("completed_at IS NULL AND abandoned_at IS NULL"),
+        postgresql_where=sa.text("completed_at IS NULL AND abandoned_at IS NULL"),
+    )
+    op.create_table(
         "sweeps",
         sa.Column("id", sa.Text(), autoincrement=False, nullable=False),
         sa.Column("pool_id", sa.Text(), autoincrement=False, nullable=False),
@@ -316,6 +427,59 @@ def upgrade() -> None:
         postgresql_where=sa.text("parent_id = ''"),
     )
     op.create_index("tenants_parent", "tenants", ["parent_id"], unique=False, sqlite_where=None, postgresql_where=None)
+    op.create_table(
+        "usage_events",
+        sa.Column("source", sa.Text(), autoincrement=False, nullable=False),
+        sa.Column("id", sa.Text(), autoincrement=False, nullable=False),
+        sa.Column("import_id", sa.Text(), autoincrement=False, nullable=False),
+        sa.Column("subject", sa.Text(), autoincrement=False, nullable=False),
+        sa.Column("event_at", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=False, nullable=False),
+        sa.Column("sequence", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=False, nullable=False),
+        sa.Column("tenant", sa.Text(), autoincrement=False, nullable=False),
+        sa.Column("project", sa.Text(), autoincrement=False, nullable=False),
+        sa.Column("kind", sa.Text(), autoincrement=False, nullable=False),
+        sa.Column("state", sa.Text(), autoincrement=False, nullable=False),
+        sa.Column("amounts", sa.Text(), autoincrement=False, nullable=False),
+        sa.Column("dimensions", sa.Text(), autoincrement=False, nullable=False),
+        sa.Column("labels", sa.Text(), autoincrement=False, nullable=False),
+        sa.Column("digest", sa.Text(), autoincrement=False, nullable=False),
+        sa.Column("recorded_at", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=False, nullable=False),
+        sa.CheckConstraint("state IN ('running', 'stopped', 'deleted')", name="usage_events_state_known"),
+        sa.CheckConstraint("sequence BETWEEN 0 AND 1000000000000000", name="usage_events_sequence_range"),
+        sa.PrimaryKeyConstraint("source", "id", "import_id", name=op.f("usage_events_pkey")),
+        sqlite_strict=True,
+    )
+    op.create_index("usage_events_by_import", "usage_events", ["import_id"], unique=False, sqlite_where=None, postgresql_where=None)
+    op.create_index(
+        "usage_events_by_subject", "usage_events", ["subject", "event_at"], unique=False, sqlite_where=None, postgresql_where=None
+    )
+    op.create_index(
+        "usage_events_by_tenant", "usage_events", ["tenant", "subject"], unique=False, sqlite_where=None, postgresql_where=None
+    )
+    op.create_index("usage_events_by_time", "usage_events", ["event_at"], unique=False, sqlite_where=None, postgresql_where=None)
+    op.create_table(
+        "usage_imports",
+        sa.Column("id", sa.Text(), autoincrement=False, nullable=False),
+        sa.Column("account_id", sa.Text(), autoincrement=False, nullable=False),
+        sa.Column("key", sa.Text(), autoincrement=False, nullable=False),
+        sa.Column("sha256", sa.Text(), autoincrement=False, nullable=False),
+        sa.Column("events", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=False, nullable=False),
+        sa.Column("done", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=False, nullable=False),
+        sa.Column("begun_at", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=False, nullable=False),
+        sa.Column("completed_at", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=False, nullable=True),
+        sa.CheckConstraint("completed_at IS NULL OR done = events", name="usage_imports_whole"),
+        sa.CheckConstraint("done BETWEEN 0 AND events", name="usage_imports_done_range"),
+        sa.PrimaryKeyConstraint("id", name=op.f("usage_imports_pkey")),
+        sqlite_strict=True,
+    )
+    op.create_index(
+        "usage_imports_open",
+        "usage_imports",
+        ["account_id", "key"],
+        unique=True,
+        sqlite_where=sa.text("completed_at IS NULL"),
+        postgresql_where=sa.text("completed_at IS NULL"),
+    )
     op.create_table(
         "workers",
         sa.Column("id", sa.Text(), autoincrement=False, nullable=False),
@@ -481,6 +645,16 @@ def upgrade() -> None:
         sqlite_strict=True,
     )
     op.create_table(
+        "quota_amounts",
+        sa.Column("holder", sa.Text(), autoincrement=False, nullable=False),
+        sa.Column("name", sa.Text(), autoincrement=False, nullable=False),
+        sa.Column("amount", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=False, nullable=False),
+        sa.CheckConstraint("amount BETWEEN 1 AND 1000000000000000", name="quota_amounts_range"),
+        sa.ForeignKeyConstraint(["holder"], ["quota_reservations.holder"], name=op.f("quota_amounts_holder_fkey")),
+        sa.PrimaryKeyConstraint("holder", "name", name=op.f("quota_amounts_pkey")),
+        sqlite_strict=True,
+    )
+    op.create_table(
         "resource_addresses",
         sa.Column("address", sa.Text(), autoincrement=False, nullable=False),
         sa.Column("resource_id", sa.Text(), autoincrement=False, nullable=False),
@@ -490,6 +664,69 @@ def upgrade() -> None:
     )
     op.create_index(
         "resource_addresses_resource", "resource_addresses", ["resource_id"], unique=False, sqlite_where=None, postgresql_where=None
+    )
+    op.create_table(
+        "statement_lines",
+        sa.Column("close_id", sa.Text(), autoincrement=False, nullable=False),
+        sa.Column("number", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=False, nullable=False),
+        sa.Column("tenant", sa.Text(), autoincrement=False, nullable=False),
+        sa.Column("project", sa.Text(), autoincrement=False, nullable=False),
+        sa.Column("resource", sa.Text(), autoincrement=False, nullable=False),
+        sa.Column("kind", sa.Text(), autoincrement=False, nullable=False),
+        sa.Column("sku", sa.Text(), autoincrement=False, nullable=False),
+        sa.Column("unit", sa.Text(), autoincrement=False, nullable=False),
+        sa.Column("unit_seconds", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=False, nullable=False),
+        sa.Column("unit_price_micro", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=False, nullable=False),
+        sa.Column("price_version", sa.Text(), autoincrement=False, nullable=False),
+        sa.Column("start_at", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=False, nullable=False),
+        sa.Column("end_at", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=False, nullable=False),
+        sa.Column("amount_micro", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=False, nullable=False),
+        sa.CheckConstraint("amount_micro % 10000 = 0", name="statement_lines_whole_fen"),
+        sa.CheckConstraint("amount_micro BETWEEN 0 AND 1000000000000000", name="statement_lines_amount_range"),
+        sa.CheckConstraint("start_at < end_at", name="statement_lines_order"),
+        sa.ForeignKeyConstraint(["close_id"], ["statement_closes.id"], name=op.f("statement_lines_close_id_fkey")),
+        sa.PrimaryKeyConstraint("close_id", "number", name=op.f("statement_lines_pkey")),
+        sqlite_strict=True,
+    )
+    op.create_index(
+        "statement_lines_by_tenant",
+        "statement_lines",
+        ["close_id", "tenant", "number"],
+        unique=False,
+        sqlite_where=None,
+        postgresql_where=None,
+    )
+    op.create_table(
+        "statements",
+        sa.Column("id", sa.Text(), autoincrement=False, nullable=False),
+        sa.Column("close_id", sa.Text(), autoincrement=False, nullable=False),
+        sa.Column("month", sa.Text(), autoincrement=False, nullable=False),
+        sa.Column("tenant_id", sa.Text(), autoincrement=False, nullable=False),
+        sa.Column("tenant", sa.Text(), autoincrement=False, nullable=False),
+        sa.Column("path", sa.Text(), autoincrement=False, nullable=False),
+        sa.Column("path_ids", sa.Text(), autoincrement=False, nullable=False),
+        sa.Column("name", sa.Text(), autoincrement=False, nullable=False),
+        sa.Column("payer_id", sa.Text(), autoincrement=False, nullable=False),
+        sa.Column("lines", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=False, nullable=False),
+        sa.Column("total_micro", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=False, nullable=False),
+        sa.Column("digest", sa.Text(), autoincrement=False, nullable=False),
+        sa.Column("state", sa.Text(), autoincrement=False, nullable=False),
+        sa.Column("issued_at", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=False, nullable=True),
+        sa.Column("issued_by", sa.Text(), autoincrement=False, nullable=True),
+        sa.CheckConstraint("(state = 'Issued') = (issued_at IS NOT NULL AND issued_by IS NOT NULL)", name="statements_issued"),
+        sa.CheckConstraint("state IN ('Open', 'Issued')", name="statements_state_known"),
+        sa.ForeignKeyConstraint(["close_id"], ["statement_closes.id"], name=op.f("statements_close_id_fkey")),
+        sa.PrimaryKeyConstraint("id", name=op.f("statements_pkey")),
+        sa.UniqueConstraint("close_id", "tenant_id", name="statements_tenant_key"),
+        sqlite_strict=True,
+    )
+    op.create_index(
+        "statements_issued_once",
+        "statements",
+        ["month", "tenant_id"],
+        unique=True,
+        sqlite_where=sa.text("state = 'Issued'"),
+        postgresql_where=sa.text("state = 'Issued'"),
     )
     op.create_table(
         "tenant_ancestors",

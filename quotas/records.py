@@ -1,0 +1,184 @@
+"""SQL of the room.  `draw` and `give_back` are the guard: one conditional UPDATE per level of the tree."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Final
+
+import sqlalchemy as sa
+
+from primitives import clock
+from quotas import model, tables
+from store import columns, transaction
+from store.transaction import Transaction, sql
+
+_G: Final = tables.GRANTS
+_OF: Final = sa.select(_G).where(columns.among(_G.c.tenant_id, "tenant_ids")).order_by(_G.c.tenant_id, _G.c.name)
+_LOCKED: Final = _OF.with_for_update()
+_ALL: Final = sa.select(_G).order_by(_G.c.tenant_id, _G.c.name)
+_PUT: Final = sql(
+    "INSERT INTO grants (tenant_id, name, granted, lending_limit, borrowing_limit, subtree_quota, local_quota, drawn, over_by, generation)"
+    " VALUES (:tenant_id, :name, :granted, :lending_limit, :borrowing_limit, :subtree_quota, :local_quota, :drawn, :over_by, :generation)"
+    " ON CONFLICT (tenant_id, name) DO UPDATE SET granted = excluded.granted, lending_limit = excluded.lending_limit,"
+    " borrowing_limit = excluded.borrowing_limit, subtree_quota = excluded.subtree_quota, local_quota = excluded.local_quota,"
+    " drawn = excluded.drawn, over_by = excluded.over_by, generation = excluded.generation"
+)
+_RESERVE: Final = sql(
+    "INSERT INTO quota_reservations (holder, tenant_id, state, expires_at) VALUES (:holder, :tenant_id, 'reserved', :expires_at)"
+    " ON CONFLICT (holder) DO NOTHING"
+)
+_ADD_AMOUNT: Final = sa.insert(tables.AMOUNTS)
+_AMOUNTS_OF: Final = sql("SELECT name, amount FROM quota_amounts WHERE holder = :holder ORDER BY name")
+_FIND: Final = sql("SELECT * FROM quota_reservations WHERE holder = :holder")
+_CONFIRM: Final = sql("UPDATE quota_reservations SET state = 'confirmed', expires_at = NULL WHERE holder = :holder")
+_DROP_AMOUNTS: Final = sql("DELETE FROM quota_amounts WHERE holder = :holder")
+_DROP: Final = sql("DELETE FROM quota_reservations WHERE holder = :holder")
+_DUE: Final = sql(
+    "SELECT holder FROM quota_reservations WHERE expires_at IS NOT NULL AND expires_at <= :at ORDER BY expires_at, holder LIMIT :count"
+)
+_COUNT: Final = sql("SELECT count(*) AS count FROM quota_reservations WHERE tenant_id = :tenant_id")
+_HELD: Final = (
+    sa.select(
+        tables.RESERVATIONS.c.tenant_id,
+        tables.RESERVATIONS.c.state,
+        tables.AMOUNTS.c.name,
+        sa.cast(sa.func.sum(tables.AMOUNTS.c.amount), columns.INTEGER).label("amount"),
+    )
+    .select_from(tables.RESERVATIONS.join(tables.AMOUNTS, tables.AMOUNTS.c.holder == tables.RESERVATIONS.c.holder))
+    .group_by(tables.RESERVATIONS.c.tenant_id, tables.RESERVATIONS.c.state, tables.AMOUNTS.c.name)
+)
+_PUT_DEFAULT: Final = sql(
+    "INSERT INTO grant_defaults (name, granted, generation) VALUES (:name, :granted, 1)"
+    " ON CONFLICT (name) DO UPDATE SET granted = excluded.granted, generation = grant_defaults.generation + 1"
+)
+
+_FITS: Final = "drawn + {k} <= subtree_quota + borrowing_limit"
+_MORE: Final = "drawn = drawn + {k}"
+_LESS: Final = "drawn = drawn - {k}, over_by = {least}(over_by, {greatest}(0, drawn - {k} - subtree_quota - borrowing_limit))"
+
+
+def draw(tx: Transaction, tenant_id: str, amounts: Mapping[str, int]) -> dict[str, tuple[int, int]]:
+    """Draw `amounts` at one level where they fit: name -> (drawn, local_quota) after it.  A name that is missing was refused."""
+    return _guarded(tx, tenant_id, amounts, _MORE, _FITS)
+
+
+def give_back(tx: Transaction, tenant_id: str, amounts: Mapping[str, int]) -> dict[str, tuple[int, int]]:
+    """Give back at one level; an allowed excess shrinks with it and never grows again."""
+    return _guarded(tx, tenant_id, amounts, _LESS, "1 = 1")
+
+
+def _guarded(
+    tx: Transaction, tenant_id: str, amounts: Mapping[str, int], change: str, condition: str
+) -> dict[str, tuple[int, int]]:
+    """One level of the guard.  The difference between the databases is here and nowhere else: PostgreSQL takes all names in one
+    statement, because a round trip costs more than the work; on SQLite several short statements are faster than one that joins.
+    """
+    if tx.dialect == "postgresql":
+        words = {"k": "k.amount", "least": "least", "greatest": "greatest"}
+        statement = sql(
+            f"UPDATE grants SET {change.format(**words)}"
+            " FROM unnest(CAST(:names AS text[]), CAST(:amounts AS bigint[])) AS k (asked, amount)"
+            f" WHERE tenant_id = :tenant_id AND name = k.asked AND {condition.format(**words)} RETURNING name, drawn, local_quota"
+        )
+        rows = tx.execute(statement, tenant_id=tenant_id, names=list(amounts), amounts=list(amounts.values()))
+    else:
+        words = {"k": ":amount", "least": "min", "greatest": "max"}
+        statement = sql(
+            f"UPDATE grants SET {change.format(**words)} WHERE tenant_id = :tenant_id AND name = :name AND {condition.format(**words)}"
+            " RETURNING name, drawn, local_quota"
+        )
+        rows = [
+            row for name, amount in amounts.items() for row in tx.execute(statement, tenant_id=tenant_id, name=name, amount=amount)
+        ]
+    return {row["name"]: (row["drawn"], row["local_quota"]) for row in rows}
+
+
+def standings(tx: Transaction, tenant_ids: Sequence[str] | None) -> list[model.Standing]:
+    """How tenants stand, all names, by tenant and name; None: all tenants."""
+    rows = tx.execute(_ALL) if tenant_ids is None else tx.execute(_OF, tenant_ids=list(tenant_ids))
+    return [model.Standing(**row) for row in rows]
+
+
+def by_key(tx: Transaction, tenant_ids: Sequence[str] | None) -> dict[tuple[str, str], model.Standing]:
+    """Standings of tenants (None: of all) by (tenant, name)."""
+    return {(each.tenant_id, each.name): each for each in standings(tx, tenant_ids)}
+
+
+def lock(tx: Transaction, tenant_ids: Sequence[str]) -> dict[tuple[str, str], model.Standing]:
+    """`by_key` for a re-derivation: on PostgreSQL nobody draws from these rows until the commit.  (On SQLite nobody writes anyway.)"""
+    return {(row["tenant_id"], row["name"]): model.Standing(**row) for row in tx.execute(_LOCKED, tenant_ids=list(tenant_ids))}
+
+
+def put(tx: Transaction, changed: Iterable[model.Standing]) -> None:
+    """Write standings as they are."""
+    for each in changed:
+        tx.execute(_PUT, **_row(each))
+
+
+def reserve(tx: Transaction, holder: str, tenant_id: str, expires_at_us: int | None) -> bool:
+    """A reservation without amounts; False if the holder has one."""
+    return tx.changed(_RESERVE, holder=holder, tenant_id=tenant_id, expires_at=expires_at_us) == 1
+
+
+def add_amounts(tx: Transaction, holder: str, amounts: Mapping[str, int]) -> None:
+    """What the reservation takes."""
+    tx.many(_ADD_AMOUNT, [{"holder": holder, "name": name, "amount": amount} for name, amount in amounts.items()])
+
+
+def replace_amounts(tx: Transaction, holder: str, amounts: Mapping[str, int]) -> None:
+    """Other amounts for the reservation."""
+    tx.execute(_DROP_AMOUNTS, holder=holder)
+    add_amounts(tx, holder, amounts)
+
+
+def find(tx: Transaction, holder: str) -> model.Reservation | None:
+    """The reservation of a holder."""
+    row = tx.one(_FIND, holder=holder)
+    if row is None:
+        return None
+    return model.Reservation(
+        holder=holder,
+        tenant_id=row["tenant_id"],
+        state=model.State(row["state"]),
+        expires_at=None if row["expires_at"] is None else clock.from_us(row["expires_at"]),
+        amounts={amount["name"]: amount["amount"] for amount in tx.execute(_AMOUNTS_OF, holder=holder)},
+    )
+
+
+def confirm(tx: Transaction, holder: str) -> bool:
+    """Confirm a reservation; False if there is none."""
+    return tx.changed(_CONFIRM, holder=holder) == 1
+
+
+def drop(tx: Transaction, holder: str) -> None:
+    """Remove a reservation."""
+    tx.execute(_DROP_AMOUNTS, holder=holder)
+    tx.execute(_DROP, holder=holder)
+
+
+def due(tx: Transaction, at_us: int, count: int) -> list[str]:
+    """Holders whose reservation should have been confirmed by `at_us`, longest overdue first."""
+    return [row["holder"] for row in tx.execute(_DUE, at=at_us, count=count)]
+
+
+def count(tx: Transaction, tenant_id: str) -> int:
+    """How many reservations a tenant has itself."""
+    row = tx.one(_COUNT, tenant_id=tenant_id)
+    return 0 if row is None else int(row["count"])
+
+
+def held(tx: Transaction) -> list[dict[str, Any]]:
+    """tenant_id, state, name and amount of all reservations, summed."""
+    return tx.execute(_HELD)
+
+
+def defaults(tx: Transaction) -> list[dict[str, Any]]:
+    """name, granted and generation of the defaults of new tenants."""
+    return tx.execute(transaction.sql("SELECT name, granted, generation FROM grant_defaults ORDER BY name"))
+
+
+def put_default(tx: Transaction, name: str, granted: int) -> None:
+    """What new tenants are granted of a name."""
+    tx.execute(_PUT_DEFAULT, name=name, granted=granted)
+
+
+def _row(standing: model.Standing) -> dict[str, Any]:
+    return {column.name: getattr(standing, column.name) for column in _G.columns}

@@ -1,0 +1,141 @@
+"""The few verbs of the room.  Units are reserved before anything is made, confirmed once it is there, released once it is certainly gone.
+
+A refused reservation leaves nothing behind.  Shrinking always passes.  Grants are written by `quotas.grants`.
+"""
+
+import datetime
+from collections.abc import Mapping, Sequence
+
+from primitives import clock
+from quotas import faults, guard, model, names, records, rules
+from store.transaction import Transaction
+from tenants import service as tenants
+
+
+def reserve(
+    tx: Transaction, *, tenant_id: str, amounts: Mapping[str, int], holder: str, expires_at: datetime.datetime | None
+) -> None:
+    """Hold `amounts` for a resource (the holder) until it is confirmed, released or, unconfirmed, expired.
+
+    Raises quota.exceeded with every level and name at which it does not fit, quota.name, quota.held.
+    """
+    total = rules.counted(amounts)
+    guard.draw(tx, tenants.path_ids(tx, tenant_id), total)
+    _record(tx, tenant_id, total, holder, expires_at)
+
+
+def adopt(tx: Transaction, *, tenant_id: str, amounts: Mapping[str, int], holder: str) -> None:
+    """Confirm what exists already, whether it fits or not: what does not fit is an allowed excess.  The caller audits it."""
+    total = rules.counted(amounts)
+    path = tenants.path_ids(tx, tenant_id)
+    known = records.lock(tx, path)
+    for name, amount in total.items():
+        records.put(tx, rules.ascended([rules.at(known, node, name) for node in path], 0, amount))
+    _record(tx, tenant_id, total, holder, None)
+    records.confirm(tx, holder)
+
+
+def change(tx: Transaction, *, holder: str, amounts: Mapping[str, int]) -> None:
+    """Other amounts for a resource.  Only what grows is asked for; what shrinks passes.  Raises quota.exceeded, quota.not_held."""
+    held = _held(tx, holder)
+    total = rules.counted(amounts)
+    if total == held.amounts:
+        return
+    path = tenants.path_ids(tx, held.tenant_id)
+    differences = {name: total.get(name, 0) - held.amounts.get(name, 0) for name in sorted({*total, *held.amounts})}
+    guard.draw(tx, path, {name: more for name, more in differences.items() if more > 0})
+    guard.give_back(tx, path, {name: -less for name, less in differences.items() if less < 0})
+    records.replace_amounts(tx, holder, total)
+
+
+def confirm(tx: Transaction, *, holder: str) -> None:
+    """The resource is there: its reservation no longer expires.  Raises quota.not_held."""
+    if not records.confirm(tx, holder):
+        raise faults.NOT_HELD(holder=holder)
+
+
+def release(tx: Transaction, *, holder: str) -> bool:
+    """Give back all that a resource held.  False if it held nothing: releasing twice is once."""
+    held = records.find(tx, holder)
+    if held is None:
+        return False
+    guard.give_back(tx, tenants.path_ids(tx, held.tenant_id), held.amounts)
+    records.drop(tx, holder)
+    return True
+
+
+def find(tx: Transaction, *, holder: str) -> model.Reservation | None:
+    """The reservation of a resource."""
+    return records.find(tx, holder)
+
+
+def due(tx: Transaction, *, count: int = 100) -> list[str]:
+    """Holders of reservations past their time; whether an attempt is still open for one is control's to ask before it releases."""
+    return records.due(tx, clock.to_us(tx.now()), count)
+
+
+def reservations(tx: Transaction, *, tenant_id: str) -> int:
+    """How many resources of the tenant itself hold quota."""
+    return records.count(tx, tenant_id)
+
+
+def standing(tx: Transaction, *, tenant_id: str, name: str) -> model.Standing:
+    """How a tenant stands for one name; all 0 where nothing was ever granted.  Raises quota.name."""
+    names.of(name)
+    return rules.at(records.by_key(tx, [tenant_id]), tenant_id, name)
+
+
+def standings(tx: Transaction, *, tenant_id: str) -> list[model.Standing]:
+    """How a tenant stands for every name it was ever granted, by name."""
+    return records.standings(tx, [tenant_id])
+
+
+def standings_of(tx: Transaction, tenant_ids: Sequence[str] | None) -> list[model.Standing]:
+    """How several tenants stand (None: all), by tenant and name."""
+    return records.standings(tx, tenant_ids)
+
+
+def available(tx: Transaction, *, tenant_id: str) -> dict[str, int]:
+    """name -> the most that the tenant could reserve now, with everything above it considered."""
+    path = tenants.path_ids(tx, tenant_id)
+    known = records.by_key(tx, path)
+    own = [name for node, name in known if node == tenant_id]
+    return {name: rules.available([rules.at(known, node, name) for node in path]) for name in own}
+
+
+def promised(tx: Transaction, *, tenant_id: str) -> dict[str, int]:
+    """name -> sum of the grants of the tenants directly below; it may exceed the tenant's own."""
+    total: dict[str, int] = {}
+    for each in records.standings(tx, [child.id for child in tenants.children(tx, tenant_id)]):
+        total[each.name] = total.get(each.name, 0) + each.granted
+    return total
+
+
+def check(tx: Transaction) -> list[model.Difference]:
+    """Derive every number again, from grants, reservations and the tree alone, and return what differs.  [] is what a sound database says."""
+    parents = {tenant.id: tenant.parent_id for tenant in tenants.all_tenants(tx)}
+    stored = records.by_key(tx, None)
+    held: dict[tuple[str, str], int] = {}
+    for row in records.held(tx):
+        key = (row["tenant_id"], row["name"])
+        held[key] = held.get(key, 0) + row["amount"]
+    derived = rules.derived(parents, {key: each.grant for key, each in stored.items()}, held)
+    return [
+        model.Difference(tenant_id=tenant_id, name=name, column=column, stored=number, derived=getattr(after, column))
+        for (tenant_id, name), after in sorted(derived.items())
+        for column in ("subtree_quota", "local_quota", "drawn", "over_by")
+        if (number := getattr(stored.get((tenant_id, name)) or rules.nothing(tenant_id, name), column)) != getattr(after, column)
+    ]
+
+
+def _record(tx: Transaction, tenant_id: str, amounts: Mapping[str, int], holder: str, expires_at: datetime.datetime | None) -> None:
+    if not records.reserve(tx, holder, tenant_id, None if expires_at is None else clock.to_us(expires_at)):
+        raise faults.HELD(holder=holder)
+    records.add_amounts(tx, holder, amounts)
+
+
+def _held(tx: Transaction, holder: str) -> model.Reservation:
+    held = records.find(tx, holder)
+    if held is None:
+        raise faults.NOT_HELD(holder=holder)
+    return held

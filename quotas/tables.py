@@ -1,0 +1,54 @@
+"""The tables of the room.  What a guard must never let through is forbidden here a second time, by CHECKs."""
+
+from typing import Final
+
+from store import columns
+
+GRANTS: Final = columns.table(
+    "grants",
+    columns.text("tenant_id", primary_key=True),
+    columns.text("name", primary_key=True),
+    columns.integer("granted"),
+    columns.integer("lending_limit", null=True),  # NULL: all
+    columns.integer("borrowing_limit"),
+    columns.integer("subtree_quota"),
+    columns.integer("local_quota"),
+    columns.integer("drawn"),
+    columns.integer("over_by"),
+    columns.integer("generation"),
+    columns.check("grants_granted_range", "granted BETWEEN 0 AND 1000000000000000"),
+    columns.check("grants_lending_range", "lending_limit BETWEEN 0 AND 1000000000000000"),
+    columns.check("grants_borrowing_range", "borrowing_limit BETWEEN 0 AND 1000000000000000"),
+    columns.check("grants_subtree_range", "subtree_quota BETWEEN 0 AND granted"),
+    columns.check("grants_local_range", "local_quota BETWEEN 0 AND subtree_quota"),
+    columns.check("grants_over_range", "over_by BETWEEN 0 AND 2000000000000000"),
+    columns.check("grants_drawn_range", "drawn BETWEEN 0 AND subtree_quota + borrowing_limit + over_by"),
+)
+
+RESERVATIONS: Final = columns.table(
+    "quota_reservations",
+    columns.text("holder", primary_key=True),
+    columns.text("tenant_id"),
+    columns.text("state"),
+    columns.integer("expires_at", null=True),
+    columns.check("quota_reservations_state_known", "state IN ('reserved', 'confirmed')"),
+    columns.check("quota_reservations_confirmed_stays", "state = 'reserved' OR expires_at IS NULL"),
+    columns.index("quota_reservations_tenant", "tenant_id"),
+    columns.index("quota_reservations_expiry", "expires_at", where="expires_at IS NOT NULL"),
+)
+
+AMOUNTS: Final = columns.table(
+    "quota_amounts",  # what a reservation takes at its own tenant, a class on both names
+    columns.text("holder", primary_key=True, references="quota_reservations.holder"),
+    columns.text("name", primary_key=True),
+    columns.integer("amount"),
+    columns.check("quota_amounts_range", "amount BETWEEN 1 AND 1000000000000000"),
+)
+
+DEFAULTS: Final = columns.table(
+    "grant_defaults",  # what a new tenant is granted, as far as its parent has it
+    columns.text("name", primary_key=True),
+    columns.integer("granted"),
+    columns.integer("generation"),
+    columns.check("grant_defaults_range", "granted BETWEEN 0 AND 1000000000000000"),
+)

@@ -151,3 +151,13 @@ class Reading:
     read_us: int
     value_micro: int
     source: str  # an import id, or 'poll'
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Live:
+    """What a meter last showed to the poller.  `problem` is '' or why nothing could be read at `at_us`."""
+
+    meter_id: str
+    at_us: int
+    power_w: int | None
+    problem: str

@@ -39,6 +39,10 @@ class UsageError(Exception):
         super().__init__(why)
 
 
+class NotFoundError(UsageError):
+    """Nothing of that name; exit 3."""
+
+
 def usage(why: str, mend: str, what: str = "") -> int:
     """Say a usage error; returns its exit code."""
     _lines(what or say("wrong usage", "用法错误"), why, mend, "")
@@ -58,7 +62,8 @@ def tell(error: Exception, words: list[str]) -> int:
     if isinstance(error, typer.Abort):
         return INTERRUPTED
     if isinstance(error, UsageError):
-        return usage(error.why, error.mend, what)
+        usage(error.why, error.mend, what)
+        return NOT_FOUND if isinstance(error, NotFoundError) else USAGE
     if isinstance(error, api.ProblemError):
         findings = [f"{finding.get('place', '')}: {finding.get('detail', '')}" for finding in error.findings]
         _lines(f"{what}: {error.title or error.status} ({error.code})", error.detail, error.mend, error.trace, findings)

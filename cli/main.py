@@ -58,7 +58,7 @@ _GROUPS: Final = {
     "energy": ("Energy", "能耗"),
     "server": ("Server", "服务端"),
 }
-_MODULES: Final = {"diff": "apply", "logout": "login", "whoami": "login"}
+MODULES: Final = {"diff": "apply", "logout": "login", "whoami": "login"}
 _FLAGS: Final = {
     "--yes": ("yes", True),
     "-y": ("yes", True),
@@ -177,7 +177,7 @@ def _command(rest: list[str], given: dict[str, object]) -> int:
     os.environ.setdefault("TYPER_USE_RICH", "0")
     from cli import session
 
-    return session.run(noun, _MODULES.get(noun, noun), rest[1:], given)
+    return session.run(noun, MODULES.get(noun, noun), rest[1:], given)
 
 
 if __name__ == "__main__":

@@ -18,7 +18,7 @@ import structlog
 from starlette import requests, responses, routing, types
 
 from apiserver import decode, faults, problem, route, routes
-from control import case
+from control import case, login
 from primitives import clock, errors, ids
 
 READERS: Final = 6
@@ -161,11 +161,14 @@ class Api:
                 call.who = case.who(tx, call.context)
             return call.route.handler(tx, call)
 
-        return _found(self.wiring.database.read(reading), call.route)
+        found = self.wiring.database.read(reading)
+        login.keep_alive(self.wiring, call.who)
+        return _found(found, call.route)
 
     def _work(self, call: route.Call) -> case.Answer:
         if not call.route.open:
             call.who = self.wiring.database.read(lambda tx: case.who(tx, call.context))
+            login.keep_alive(self.wiring, call.who)
         answer: case.Answer = call.route.handler(call)
         return answer
 

@@ -1,5 +1,6 @@
 """Signing in and out: a one-use code for a token, who am I, log out."""
 
+import functools
 from typing import Any
 
 from control import access, case
@@ -33,6 +34,12 @@ def logout() -> case.UseCase:
         return case.Answer(body={"account": who.account}, kind="token", object_id=who.token_id, tenant_id=who.tenant_id)
 
     return case.UseCase(action="token.logout", permit=lambda _, who: access.own(who, "revoke", "token"), effect=effect)
+
+
+def keep_alive(wiring: case.Wired, who: model.Principal | None) -> None:
+    """Renew the token of a caller who only reads, at most once an hour; the answer does not wait for it."""
+    if who is not None and who.needs_renewal:
+        wiring.database.lane.submit(functools.partial(service.renew, who=who))
 
 
 def whoami(tx: Transaction, who: model.Principal) -> dict[str, Any]:

@@ -29,6 +29,10 @@ TICKET: Final = "Ticket"
 """The kind of an `Observed` that is an unused or used-up ticket, not a resource; it holds no quota."""
 
 
+CLEAN: Final = "clean"
+"""The action of a REMOVE attempt that ends only what `known` names (a stray), not everything of the resource."""
+
+
 class State(enum.StrEnum):
     """What a resource is in the cloud, in the words that all clouds share."""
 
@@ -132,7 +136,7 @@ class Attempt:
     n: int  # fence: raised by each new holder of the resource
     number: int  # 1, 2, ... within the resource
     resource_id: str
-    action: str = ""  # of an ACT: start, stop, restart, resize, scale
+    action: str = ""  # of an ACT: start, stop, restart, resize, scale; of a REMOVE: '' or CLEAN
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -303,7 +307,9 @@ class Driver(Protocol):
         ...
 
     def remove(self, wanted: Wanted, known: Facts, attempt: Attempt) -> Step:
-        """One step towards the absence of the guest AND of every ticket of this resource.  What is not there counts as removed."""
+        """One step towards the absence of every guest and every ticket of this resource; what is not there counts as removed.
+        With the action CLEAN: of the one guest or ticket that `known` names, and of no other.
+        """
         ...
 
     def revoke(self, attempt: Attempt, known: Facts) -> Verdict:

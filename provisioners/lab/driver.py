@@ -110,20 +110,18 @@ class LabDriver:
         return Done(facts_of(guest)) if not guest.task and _reached(guest, wanted, action) else facts_of(guest)
 
     def remove(self, wanted: Wanted, known: Facts, attempt: Attempt) -> contract.Step:
-        """The guest first, then its tickets; what carries the resource's tag and is not in `known` is removed as well."""
+        """The guest first, then its tickets; then what else carries the resource's tag, unless only this one is meant."""
         guest = self._guest(known.cloud_id)
+        if guest is None and attempt.action == contract.CLEAN:
+            return self._drop_ticket(known.ticket_id, known, attempt) if known.ticket_id else Done(Facts())
         if guest is None:
             guests, tickets = self._of_resource(wanted.resource_id, wanted.installation)
             if guests:
                 return facts_of(guests[0])
             if not tickets:
                 return Done(Facts())
-            try:
-                self._client.change("DELETE", f"/v1/tickets/{tickets[0].id}", None, type(None), attempt.id)
-            except client.RefusedError as refusal:
-                if refusal.status != 404:
-                    return self._refused_change(refusal, known)
-            return Done(Facts()) if len(tickets) == 1 else Facts()
+            step = self._drop_ticket(tickets[0].id, known, attempt)
+            return Facts() if isinstance(step, Done) and len(tickets) > 1 else step
         if guest.task not in ("", "build"):
             return Waiting(self.bounds.poll_s)
         if known.revision != str(guest.revision):
@@ -237,6 +235,14 @@ class LabDriver:
             if refusal.status in (404, 409, 412):
                 return Waiting(0)
             raise refused(refusal) from refusal
+
+    def _drop_ticket(self, ticket_id: str, known: Facts, attempt: Attempt) -> contract.Step:
+        try:
+            self._client.change("DELETE", f"/v1/tickets/{_part(ticket_id)}", None, type(None), attempt.id)
+        except client.RefusedError as refusal:
+            if refusal.status != 404:
+                return self._refused_change(refusal, known)
+        return Done(Facts())
 
     def _refused_change(self, refusal: client.RefusedError, known: Facts) -> contract.Step:
         """What a change of a guest that changed meanwhile leads to."""

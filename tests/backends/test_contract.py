@@ -222,6 +222,13 @@ def test_a_lost_ticket_is_found_again_and_not_made_twice(ticketed: Site) -> None
     assert len(ticketed.cloud.tickets(wanted.resource_id)) == 1
 
 
+def test_a_worker_without_facts_takes_the_ticket_that_is_there(ticketed: Site) -> None:
+    wanted = ticketed.wanted()
+    first = ticketed.before_create(wanted)  # its facts were never stored
+    assert ticketed.before_create(wanted) == first
+    assert len(ticketed.cloud.tickets(wanted.resource_id)) == 1
+
+
 def test_a_ticket_that_lands_late_makes_no_guest_and_goes_with_the_resource(ticketed: Site) -> None:
     wanted = ticketed.wanted()
     ticketed.cloud.script({"do": "late", "on": ["ticket.create"], "after_s": [0.2, 0.2], "times": 1})

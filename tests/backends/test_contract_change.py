@@ -6,7 +6,7 @@ import pytest
 
 from provisioners import contract
 from provisioners.contract import Done, Facts, Landed, Revoked, State, Verb
-from tests.backends.site import Site, at_rest, lost, settled
+from tests.backends.site import INSTALLATION, Site, at_rest, lost, settled
 
 # -- actions -----------------------------------------------------------------------------------------------------------------------
 
@@ -107,6 +107,29 @@ def test_a_resource_is_removed_while_it_is_still_built(site: Site) -> None:
     assert isinstance(step, Facts)
     assert step.state is State.BUILDING
     assert site.removed(wanted, step).state is State.ABSENT
+
+
+def test_a_stray_is_removed_alone_and_its_resource_lives_on(site: Site) -> None:
+    wanted = site.wanted()
+    first = site.made(wanted)
+    spare = site.cloud.call(
+        "POST", "/v1/tickets", {"installation": INSTALLATION, "tenant": "tax", "resource_id": wanted.resource_id}
+    )
+    body = {
+        "kind": wanted.kind, "name": wanted.name, "installation": INSTALLATION, "tenant": "tax", "project": wanted.project,
+        "resource_id": wanted.resource_id, "amounts": dict(wanted.amounts), "ticket_id": spare["id"],
+    }  # fmt: skip
+    stray_id = site.cloud.call("POST", "/v1/guests", body)["id"]
+    unused = site.cloud.call(
+        "POST", "/v1/tickets", {"installation": INSTALLATION, "tenant": "tax", "resource_id": wanted.resource_id}
+    )
+    seen = list(site.driver.observe(INSTALLATION, wanted.resource_id))
+    for item in seen:
+        if item.facts.cloud_id == stray_id or item.facts.ticket_id == unused["id"]:
+            assert site.walk(wanted, Verb.REMOVE, item.facts, contract.CLEAN) == Facts()
+    assert [guest["id"] for guest in site.cloud.guests(wanted.resource_id)] == [first.cloud_id]
+    assert [ticket["id"] for ticket in site.cloud.tickets(wanted.resource_id)] == [first.ticket_id] * bool(first.ticket_id)
+    assert site.act(wanted, first, "stop").state is State.STOPPED
 
 
 @pytest.mark.parametrize("fate", ["lose", "late", "drop"])

@@ -53,8 +53,16 @@ def settled(site: Site, attempt: contract.Attempt, known: Facts) -> Facts:
         time.sleep(0.02)
 
 
-@pytest.mark.parametrize("seed", [1, 2, 3])
-def test_whatever_is_lost_each_resource_has_one_guest_and_after_removal_none(ticketed: Site, seed: int) -> None:
+def killed_now_and_then(site: Site, times: int) -> None:
+    """Kill the cloud itself and start it again."""
+    for _ in range(times):
+        time.sleep(0.15)
+        site.cloud.kill()
+        site.cloud.start()
+
+
+@pytest.mark.parametrize(("seed", "kills"), [(1, 0), (2, 0), (3, 3)])
+def test_whatever_is_lost_each_resource_has_one_guest_and_after_removal_none(ticketed: Site, seed: int, kills: int) -> None:
     ticketed.cloud.script(*TROUBLE, seed=seed, build_s=[0, 0.1], action_s=[0, 0.1])
     several = [ticketed.wanted(name=f"企业监管-{n:02}") for n in range(24)]
 
@@ -68,7 +76,9 @@ def test_whatever_is_lost_each_resource_has_one_guest_and_after_removal_none(tic
         return wanted, known
 
     with concurrent.futures.ThreadPoolExecutor(8) as pool:
-        lived = list(pool.map(live, range(len(several))))
+        living = [pool.submit(live, number) for number in range(len(several))]
+        killed_now_and_then(ticketed, kills)
+        lived = [future.result() for future in living]
     at_rest(ticketed)
     ticketed.cloud.script()
     for number, (wanted, known) in enumerate(lived):

@@ -1,4 +1,4 @@
-"""The document of a price book, checked: from plain values to `model.PriceBook`.  Pure.
+"""The spec of a price book as it is written, checked: from a bounded struct to `model.PriceBook`.  Pure.
 
     apiVersion: govpool/v1
     kind: PriceBook
@@ -15,7 +15,8 @@
 A price is per hour only: a price a month would need a length of the month, and peers that stored one kind of price charged another.
 """
 
-from collections.abc import Mapping
+import datetime
+import re
 from typing import Annotated, Any, Final, Literal
 
 import msgspec
@@ -40,7 +41,7 @@ class PriceSpec(msgspec.Struct, forbid_unknown_fields=True, kw_only=True, rename
     name: Annotated[Name, msgspec.Meta(description="amount it applies to: cpu_milli, ram_mib, disk_gib, disk_gib.ssd ...")]
     service_class: Annotated[str, msgspec.Meta(pattern=r"^([a-z0-9]([a-z0-9._-]{0,61}[a-z0-9])?)?$", max_length=63)] = ""
     unit: Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z]{1,20}-Hours$", description="vCPU-Hours, GiB-Hours, Gpu-Hours ...")]
-    price: Annotated[str, msgspec.Meta(max_length=20, description="yuan per unit, decimal text with at most 6 places")]
+    price: Annotated[str, msgspec.Meta(max_length=20, description="yuan per unit, decimal text with at most 6 places")] | int
     states: Annotated[list[Literal["running", "stopped"]], msgspec.Meta(min_length=1, max_length=2)] = msgspec.field(
         default_factory=lambda: ["running"]
     )
@@ -57,44 +58,23 @@ class BookSpec(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     )
 
 
-class Metadata(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
-    """The name of a book is the price version on every line that it prices."""
-
-    name: Code
-
-
-class Document(msgspec.Struct, forbid_unknown_fields=True, kw_only=True, rename={"api_version": "apiVersion"}):
-    """A price book as it is written."""
-
-    api_version: Literal["govpool/v1"]
-    kind: Literal["PriceBook"]
-    metadata: Metadata
-    spec: BookSpec
-
-
-def document(plain: Mapping[str, Any]) -> Document:
-    """The document of plain values (from YAML or JSON).  Raises input.invalid."""
-    try:
-        return msgspec.convert(plain, Document)
-    except msgspec.ValidationError as error:
-        raise errors.INVALID(field="PriceBook", reason=str(error)[:300]) from error
-
-
-def book(wanted: Document, *, generation: int = 1, recorded_at: Any = None) -> model.PriceBook:
-    """The book of a document.  Raises input.invalid naming the place of what is wrong."""
-    valid_from = clock.parse(wanted.spec.valid_from, "spec.valid_from")
+def book(name: str, wanted: BookSpec, *, generation: int, recorded_at: datetime.datetime) -> model.PriceBook:
+    """The book of a document's name and spec.  Raises input.invalid naming the place of what is wrong."""
+    if not re.fullmatch(_CODE, name):
+        raise errors.INVALID(field="metadata.name", reason=f"{name[:63]!r} is not a name such as 2026-10")
+    valid_from = clock.parse(wanted.valid_from, "spec.valid_from")
     if valid_from.microsecond:
         raise errors.INVALID(field="spec.valid_from", reason="prices change at whole seconds")
-    prices = tuple(_price(number, spec) for number, spec in enumerate(wanted.spec.prices))
+    prices = tuple(_price(number, one) for number, one in enumerate(wanted.prices))
     _unique([price.sku for price in prices], "sku")
     _unique([(price.kind, price.name, price.service_class) for price in prices], "kind, name and class")
     return model.PriceBook(
-        name=wanted.metadata.name,
+        name=name,
         generation=generation,
         valid_from=valid_from,
-        recorded_at=recorded_at or clock.from_us(0),
+        recorded_at=recorded_at,
         prices=prices,
-        free=frozenset(wanted.spec.free),
+        free=frozenset(wanted.free),
     )
 
 
@@ -121,7 +101,7 @@ def spec(made: model.PriceBook) -> dict[str, Any]:
 
 def _price(number: int, wanted: PriceSpec) -> model.Price:
     place = f"spec.prices[{number}]"
-    micro = money.parse(wanted.price, f"{place}.price")
+    micro = money.parse(str(wanted.price), f"{place}.price")
     if not 0 <= micro <= PRICE_BOUND_MICRO:
         bound = PRICE_BOUND_MICRO // money.MICRO
         raise errors.INVALID(field=f"{place}.price", reason=f"{wanted.price} is not between 0 and {bound} yuan")

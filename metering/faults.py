@@ -52,14 +52,6 @@ FINDINGS: Final = errors.Fault(
     mend_en="mend the lines named in the findings and import the file again",
     mend_zh="请修正所列各行后重新导入",
 )
-IMPORT_LOST: Final = errors.Fault(
-    "usage.import_changed",
-    errors.Kind.CONFLICT,
-    en="line {line}: meanwhile the event became known with other content",
-    zh="第 {line} 行：期间该事件已以不同内容入库",
-    mend_en="check the source that sent it, then import again with a new key",
-    mend_zh="请核对事件来源，再以新的幂等键重新导入",
-)
 USAGE_UNKNOWN: Final = errors.Fault(
     "usage.unknown",
     errors.Kind.NOT_FOUND,
@@ -116,11 +108,19 @@ OUT_OF_RANGE: Final = errors.Fault(
     mend_en="check its usage and its price: govpool usage show {resource}; govpool price list",
     mend_zh="请检查用量与价格：govpool usage show {resource}；govpool price list",
 )
-CLOSE_SUPERSEDED: Final = errors.Fault(
-    "statement.close_superseded",
+CLOSE_OVERTAKEN: Final = errors.Fault(
+    "statement.close_overtaken",
     errors.Kind.CONFLICT,
-    en="the close of {month} was overtaken by another one",
-    zh="{month} 的本次结账已被另一次结账取代",
+    en="another request with the same key is closing {month} at this moment",
+    zh="另一个相同幂等键的请求正在为 {month} 结账",
     mend_en="look at the result: govpool statement list --month {month}",
     mend_zh="请查看结果：govpool statement list --month {month}",
+)
+IMPORT_OVERTAKEN: Final = errors.Fault(
+    "usage.import_overtaken",
+    errors.Kind.CONFLICT,
+    en="another request with the same key is importing at this moment, or has imported, another file",
+    zh="另一个相同幂等键的请求正在导入，或已用于导入其他文件",
+    mend_en="import this file with a key of its own",
+    mend_zh="请为该文件使用新的幂等键",
 )

@@ -9,7 +9,7 @@ import enum
 from collections.abc import Mapping
 from typing import Any, Final
 
-from primitives import clock, interval
+from primitives import clock, interval, money
 
 AMOUNT_BOUND: Final = 10**9
 """No resource holds more of one name: a million vCPU, a petabyte of memory, an exabyte of disk."""
@@ -128,6 +128,22 @@ class Line:
     end_at: datetime.datetime  # the last second charged; between them it may have rested
     amount_micro: int  # whole fen
 
+    def as_json(self) -> dict[str, Any]:
+        """The line as statements show it; what their digest is taken over."""
+        return {
+            "resource": self.resource,
+            "project": self.project,
+            "kind": self.kind,
+            "sku": self.sku,
+            "unit": self.unit,
+            "unit_seconds": self.unit_seconds,
+            "unit_price": money.price_text(self.unit_price_micro),
+            "price_version": self.price_version,
+            "start_at": clock.text(self.start_at),
+            "end_at": clock.text(self.end_at),
+            "amount": money.text(self.amount_micro),
+        }
+
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True, order=True)
 class Unpriced:
@@ -150,9 +166,9 @@ class Rating:
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class MonthlyPrice:
-    """What something costs in a month of 730 hours.  `lines` are (SKU, unit, units, unit price, amount)."""
+    """What something costs in a month of 730 hours."""
 
-    amount_micro: int  # whole fen
+    monthly_micro: int  # whole fen; the sum of the lines
     price_version: str
     lines: tuple["MonthlyLine", ...]
 
@@ -166,3 +182,47 @@ class MonthlyLine:
     units: int
     unit_price_micro: int
     amount_micro: int
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Statement:
+    """One department's month.  Path, name and payer are those of the month and never follow later changes."""
+
+    id: str
+    month: str
+    tenant_id: str
+    tenant: str
+    path: tuple[str, ...]  # codes, root first
+    path_ids: tuple[str, ...]
+    name: str
+    payer_id: str
+    lines: int
+    total_micro: int
+    digest: str  # of its lines
+    state: Standing
+    issued_at: datetime.datetime | None = None
+    issued_by: str = ""  # person
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Close:
+    """One closing of a month: what was known at `cut_at`, without what was in dispute."""
+
+    id: str
+    month: str
+    person_id: str
+    cut_at: datetime.datetime
+    excluded: frozenset[str]
+    digest: str = ""
+    lines: int = 0
+    done: int = 0
+    completed_at: datetime.datetime | None = None
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class LateEvent:
+    """An event that became known after the statement of its month was issued."""
+
+    event: UsageEvent
+    counted_at: datetime.datetime
+    statement_id: str

@@ -60,8 +60,8 @@ def charges(
 ) -> tuple[list[Charge], list[str]]:
     """Which prices apply to `amounts` (none of them 0) in `state`, and the names that have none.
 
-    A price of the class goes before one for every class.  A finer name (`disk_gib.ssd`) is contained in its coarse one: with a price of its
-    own it is charged by that and taken off the coarse amount, without one the coarse price covers it.
+    A price of the class goes before one for every class.  A finer name (`disk_gib.ssd`) is charged by its own price, else by the coarse one
+    (`disk_gib`).  Beside its coarse name it is part of that: what has a price of its own is taken off the coarse amount, the rest is in it.
     """
     if book is None:
         return [], sorted(amounts)
@@ -71,13 +71,15 @@ def charges(
     missing: list[str] = []
     for name in sorted(amounts, key=lambda one: ("." not in one, one)):  # finer names first
         coarse = name.partition(".")[0]
-        price = prices.get((name, service_class)) or prices.get((name, ""))
-        if price is not None:
-            if name != coarse and coarse in rest:
-                rest[coarse] = max(0, rest[coarse] - rest[name])
-            if state in price.states and rest[name]:
-                found.append((price, rest[name]))
-        elif rest[name] and (name == coarse or coarse not in amounts) and not {name, coarse} & book.free:
+        own = prices.get((name, service_class)) or prices.get((name, ""))
+        if own is not None and name != coarse and coarse in rest:
+            rest[coarse] = max(0, rest[coarse] - rest[name])
+        if own is None and name != coarse and coarse in amounts:
+            continue
+        price = own or prices.get((coarse, service_class)) or prices.get((coarse, ""))
+        if price is not None and state in price.states and rest[name]:
+            found.append((price, rest[name]))
+        elif price is None and rest[name] and not {name, coarse} & book.free:
             missing.append(name)
     return found, missing
 
@@ -121,17 +123,16 @@ def monthly(
         for price, units in sorted(found, key=lambda charge: charge[0].sku)
     )
     total = sum(line.amount_micro for line in lines)
-    return model.MonthlyPrice(amount_micro=total, price_version=book.name, lines=lines), missing
+    return model.MonthlyPrice(monthly_micro=total, price_version=book.name, lines=lines), missing
 
 
-def rolled_up(own: Mapping[str, int], parents: Mapping[str, str]) -> dict[str, int]:
-    """Totals of whole subtrees: own plus all below.  `parents` names each node's parent, '' at the root, for every node of `own`."""
-    totals = dict.fromkeys(parents, 0)
+def rolled_up(own: Mapping[str, int], paths: Mapping[str, Sequence[str]]) -> dict[str, int]:
+    """Totals of whole subtrees: own plus all below.  `paths`: each node of `own` -> the nodes from the root down to itself."""
+    totals = dict.fromkeys(own, 0)
     for node, amount in own.items():
-        at = node
-        while at:
-            totals[at] += amount
-            at = parents[at]
+        for above in paths[node]:
+            if above in totals:
+                totals[above] += amount
     return totals
 
 

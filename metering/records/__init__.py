@@ -1,0 +1,1 @@
+"""The SQL of the room: usage events and imports, price books, statements."""

@@ -141,6 +141,7 @@ class Resource:
     facts: contract.Facts
     facts_at: datetime.datetime | None  # when the cloud was last heard of it
     built: bool  # the cloud delivered it once
+    limited: bool  # the cloud's native limit of the tenant was raised for what is wanted now
     disputed: bool  # a restore lost what happened to it; on no statement until accepted
     strays: tuple[contract.Facts, ...]  # found by the sweep, proven to be nobody's, to be removed
     look: bool  # the sweep missed it: look again before it is called lost

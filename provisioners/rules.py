@@ -29,6 +29,7 @@ class Step(enum.Enum):
 
     REVOKE = "revoke"  # an attempt is open that we did not see end: settle it before anything else
     CLEAN = "clean"  # remove something that is proven to be nobody's
+    LIMIT = "limit"  # raise the cloud's native limit of the tenant first
     LOOK = "look"  # ask the cloud about this one resource
     ADVANCE = "advance"
     ACT = "act"
@@ -172,6 +173,9 @@ class Trail:
     epochs: frozenset[int]  # in which creates were sent
 
 
+NO_TRAIL: Final = Trail(any_open=False, cloud_ids=frozenset(), epochs=frozenset())
+
+
 def judge(
     item: contract.Observed, installation: str, resource: model.Resource | None, trail: Trail, began_at: datetime.datetime
 ) -> Finding:
@@ -224,9 +228,6 @@ def limits(amounts: Iterable[Mapping[str, int]], step: Mapping[str, int]) -> dic
     return {name: -(-amount // step.get(name, 1)) * step.get(name, 1) for name, amount in sorted(total.items()) if amount}
 
 
-def held(resource: model.Resource) -> dict[str, int]:
-    """What a living resource may hold at this moment: during a resize the greater of before and after, by name."""
-    if resource.before is None:
-        return dict(resource.amounts)
-    names = resource.amounts.keys() | resource.before.amounts.keys()
-    return {name: max(resource.amounts.get(name, 0), resource.before.amounts.get(name, 0)) for name in names}
+def held(wanted: Mapping[str, int], before: Mapping[str, int]) -> dict[str, int]:
+    """What a living resource may hold at this moment: during a change the greater of before ({} without a change) and after, by name."""
+    return {name: max(wanted.get(name, 0), before.get(name, 0)) for name in wanted.keys() | before.keys()}

@@ -31,6 +31,7 @@ all_told = work_records.all_told
 tell = work_records.tell
 begin_sweep = work_records.begin_sweep
 end_sweep = work_records.end_sweep
+sweep_begun_at = work_records.sweep_begun_at
 last_sweeps = work_records.last_sweeps
 forget_sweeps = work_records.forget_sweeps
 items = work_records.items
@@ -94,17 +95,6 @@ def change_wanted(
     return _stored(tx, before, after, hint=True)
 
 
-def check_action(tx: transaction.Transaction, resource: model.Resource, action: str, *, bin_days: int = BIN_DAYS) -> None:
-    """Raises what `change_wanted` would, and changes nothing: for an order that waits for an approval."""
-    now = tx.now()
-    if action == "delete":
-        changes.deleted(resource, bin_until=now + datetime.timedelta(days=bin_days) if bin_days else None, order_id="", now=now)
-    elif action == "undelete":
-        changes.undeleted(resource, order_id="", now=now)
-    else:
-        changes.changed(resource, action, spec={}, amounts=None, order_id="", now=now)
-
-
 def unwant(tx: transaction.Transaction, *, resource_id: str, bin_days: int = 0, order_id: str = "") -> model.Resource:
     """Delete: into the recycle bin for `bin_days` (stopped; keeps name, quota and room), then, or at once for 0, out of the cloud.
 
@@ -162,19 +152,6 @@ def find(tx: transaction.Transaction, *, project_id: str, kind: str, name: str) 
     """The living resource of a name in a project."""
     found = records.listed(tx, Filter(tenant_ids=None, project_id=project_id, kind=kind, name=name), limit=1)
     return found[0] if found else None
-
-
-def name_taken(tx: transaction.Transaction, *, project_id: str, kind: str, name: str) -> bool:
-    """Whether a living resource of the project and kind has the name."""
-    return bool(records.taken(tx, project_id=project_id, kind=kind, names=[name]))
-
-
-def of_project(tx: transaction.Transaction, *, project_id: str, kind: str, reference: str) -> model.Resource:
-    """The living resource of an id or a name in a project.  Raises resource.unknown."""
-    found = records.get(tx, reference) if ids.kind_of(reference) else find(tx, project_id=project_id, kind=kind, name=reference)
-    if found is None or found.project_id != project_id or found.kind != kind:
-        raise faults.UNKNOWN(resource=reference)
-    return found
 
 
 def list_scoped(tx: transaction.Transaction, wanted: records.Filter, *, after: str = "", limit: int = 100) -> list[model.Resource]:

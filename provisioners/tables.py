@@ -35,6 +35,7 @@ RESOURCES: Final = columns.table(
     columns.text("facts"),
     columns.integer("facts_at", null=True),
     columns.integer("built"),
+    columns.integer("limited"),
     columns.integer("disputed"),
     columns.text("strays"),
     columns.integer("look"),

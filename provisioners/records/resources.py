@@ -19,7 +19,7 @@ from store import columns, transaction
 _R: Final = tables.RESOURCES
 _A: Final = tables.ADDRESSES
 _TIMES: Final = ("facts_at", "leased_until_at", "next_at", "usage_at", "bin_until_at", "created_at", "state_since_at", "ended_at")
-_FLAGS: Final = ("protected", "failing", "built", "disputed", "look")
+_FLAGS: Final = ("protected", "failing", "built", "limited", "disputed", "look")
 _JSON: Final = ("amounts", "spec", "labels")
 _BIRTH: Final = ("id", "kind", "tenant_id", "tenant", "project_id", "project", "pool_id", "pool", "created_at")
 """Columns that never change."""
@@ -71,7 +71,9 @@ _RENEW: Final = (
 )
 _ABANDON: Final = sa.update(_R).where(_R.c.leased_by == sa.bindparam("worker")).values(leased_by="", leased_until_at=None)
 _LIVING_OF_POOL: Final = sa.select(_R).where(_R.c.pool_id == sa.bindparam("pool_id"), _R.c.ended_at.is_(None))
-_LIVING_OF_TENANT: Final = _LIVING_OF_POOL.where(_R.c.tenant_id == sa.bindparam("tenant_id"))
+_HOLDINGS: Final = sa.select(_R.c.amounts, _R.c.before).where(
+    _R.c.pool_id == sa.bindparam("pool_id"), _R.c.tenant_id == sa.bindparam("tenant_id"), _R.c.ended_at.is_(None)
+)
 _POOL_TENANTS: Final = (
     sa.select(_R.c.tenant_id, _R.c.tenant).where(_R.c.pool_id == sa.bindparam("pool_id"), _R.c.ended_at.is_(None)).distinct()
 )
@@ -137,11 +139,15 @@ def abandon(tx: transaction.Transaction, worker_id: str) -> None:
     tx.execute(_ABANDON, worker=worker_id)
 
 
-def living(tx: transaction.Transaction, pool_id: str, tenant_id: str = "") -> list[model.Resource]:
-    """All living resources of a pool, or of one tenant in it."""
-    if tenant_id:
-        return [_resource(row) for row in tx.execute(_LIVING_OF_TENANT, pool_id=pool_id, tenant_id=tenant_id)]
+def living(tx: transaction.Transaction, pool_id: str) -> list[model.Resource]:
+    """All living resources of a pool."""
     return [_resource(row) for row in tx.execute(_LIVING_OF_POOL, pool_id=pool_id)]
+
+
+def holdings(tx: transaction.Transaction, pool_id: str, tenant_id: str) -> list[tuple[dict[str, int], dict[str, int]]]:
+    """Wanted amounts, and those before a change under way ({} without one), of each living resource of a tenant in a pool."""
+    rows = tx.execute(_HOLDINGS, pool_id=pool_id, tenant_id=tenant_id)
+    return [(json.loads(row["amounts"]), json.loads(row["before"])["amounts"] if row["before"] else {}) for row in rows]
 
 
 def pool_tenants(tx: transaction.Transaction, pool_id: str) -> dict[str, str]:

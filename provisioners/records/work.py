@@ -53,6 +53,7 @@ _LAST_SWEEPS: Final = transaction.sql(
     "SELECT s.* FROM sweeps s JOIN (SELECT pool_id, max(started_at) AS started_at FROM sweeps WHERE ended_at IS NOT NULL GROUP BY pool_id) l"
     " ON l.pool_id = s.pool_id AND l.started_at = s.started_at ORDER BY s.pool"
 )
+_BEGUN: Final = sa.select(sa.func.max(_S.c.started_at).label("started_at")).where(_S.c.pool_id == sa.bindparam("pool_id"))
 _FORGET_SWEEPS: Final = sa.delete(_S).where(_S.c.started_at < sa.bindparam("before"))
 _FIND_ITEM: Final = transaction.sql(
     "INSERT INTO quarantine (pool_id, cloud_id, pool, origin, kind, name, tenant, resource_id, epoch, facts, why, decision, decided_by,"
@@ -154,6 +155,12 @@ def end_sweep(tx: transaction.Transaction, sweep: model.Sweep) -> None:
 def forget_sweeps(tx: transaction.Transaction, before: datetime.datetime) -> None:
     """Drop the reports of old sweeps."""
     tx.execute(_FORGET_SWEEPS, before=clock.to_us(before))
+
+
+def sweep_begun_at(tx: transaction.Transaction, pool_id: str) -> datetime.datetime | None:
+    """When the last sweep of a pool began."""
+    row = tx.one(_BEGUN, pool_id=pool_id)
+    return None if row is None or row["started_at"] is None else clock.from_us(row["started_at"])
 
 
 def last_sweeps(tx: transaction.Transaction) -> list[model.Sweep]:

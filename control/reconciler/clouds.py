@@ -1,0 +1,56 @@
+"""The pools as the reconciler needs them: each with its driver, read afresh every few seconds, for an operator may change them."""
+
+import dataclasses
+import threading
+from typing import Final
+
+from control.wiring import Wiring
+from pools import service as pools
+from primitives import clock
+from provisioners import contract
+
+FRESH_S: Final = 5
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Cloud:
+    """One pool and its driver."""
+
+    pool_id: str
+    pool: str
+    driver: contract.Driver
+
+
+class Clouds:
+    """All pools of the installation.  Thread-safe."""
+
+    def __init__(self, wiring: Wiring) -> None:
+        self._wiring = wiring
+        self._guard = threading.Lock()
+        self._read_at = float("-inf")
+        self._known: dict[str, Cloud] = {}
+
+    def all(self) -> list[Cloud]:
+        """Every pool, by code."""
+        self._refresh()
+        return sorted(self._known.values(), key=lambda cloud: cloud.pool)
+
+    def of(self, pool_id: str) -> Cloud | None:
+        """The cloud of a pool; None if its pool is not there."""
+        self._refresh(unless_known=pool_id)
+        return self.known(pool_id)
+
+    def known(self, pool_id: str) -> Cloud | None:
+        """The same without reading anything: for the lane."""
+        return self._known.get(pool_id)
+
+    def _refresh(self, unless_known: str = "") -> None:
+        with self._guard:
+            if clock.monotonic_s() - self._read_at < FRESH_S and (not unless_known or unless_known in self._known):
+                return
+            found = self._wiring.database.read(pools.pools)
+            self._known = {
+                pool.id: Cloud(pool_id=pool.id, pool=pool.code, driver=self._wiring.driver(pool.driver, pool.driver_settings))
+                for pool in found
+            }
+            self._read_at = clock.monotonic_s()

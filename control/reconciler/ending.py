@@ -1,0 +1,200 @@
+"""How a change comes to its end: quota, room, usage event, order line, notice and trail, all in the one transaction of the row."""
+
+import dataclasses
+import datetime
+from collections.abc import Mapping
+from typing import Final
+
+from audit import model as audit_model
+from audit import service as audit
+from control import notice, plan
+from metering import model as metering_model
+from metering import service as metering
+from orders import model as orders_model
+from orders import rules as orders_rules
+from orders import service as orders
+from pools import service as pools
+from primitives import canonical, clock
+from provisioners import changes, contract, model
+from provisioners import service as provisioners
+from provisioners.model import Desired, State
+from quotas import service as quotas
+from store import installation
+from store.transaction import Transaction
+
+ACTOR: Final = "system"
+FAILED: Final = notice.declare("resource.failed", en="{name} could not be made: {reason_en}", zh="{name} 未能创建：{reason_zh}")
+NOT_CHANGED: Final = notice.declare(
+    "resource.not_changed", en="{name}: {action} failed: {reason_en}", zh="{name}：{action} 失败：{reason_zh}"
+)
+LOST: Final = notice.declare(
+    "resource.lost",
+    en="{name} is no longer in the cloud, and nobody deleted it through govpool: govpool resource show {name}",
+    zh="{name} 已不在云平台中，且并非通过本系统删除：govpool resource show {name}",
+)
+FOUND: Final = notice.declare("resource.found", en="{name}, which was lost, is there again", zh="此前丢失的 {name} 已重新出现")
+OVERTAKEN: Final = model.Reason(
+    code="resource.overtaken", en="it was deleted before this change came about", zh="该变更完成之前资源已被删除"
+)
+
+
+def delivered(tx: Transaction, resource: model.Resource) -> model.Resource:
+    """The change under way is what the cloud shows: confirm what it holds, say what it uses, settle its order line."""
+    quotas.change(tx, holder=resource.id, amounts=resource.amounts)
+    quotas.confirm(tx, holder=resource.id)
+    pools.change(tx, holder=resource.id, amounts=plan.physical(resource.amounts))
+    pools.confirm(tx, holder=resource.id)
+    first = not resource.built
+    begun = _began_at(resource, tx.now()) if first else tx.now()
+    confirmed = used(tx, changes.confirmed(resource, tx.now()), begun)
+    _settle(tx, resource, resource.order_id, orders_model.Outcome.DELIVERED, None)
+    trail(tx, confirmed, "resource.deliver" if first else f"resource.{resource.action}")
+    return provisioners.store(tx, resource, confirmed)
+
+
+def given_up(tx: Transaction, resource: model.Resource, reason: model.Reason) -> model.Resource:
+    """The change under way was refused for good: what was wanted before holds again, and its quota with it."""
+    fallen = dataclasses.replace(changes.given_up(resource, reason, tx.now()), look=True)
+    if resource.desired is Desired.UP:
+        quotas.change(tx, holder=resource.id, amounts=fallen.amounts)
+        quotas.confirm(tx, holder=resource.id)
+        pools.change(tx, holder=resource.id, amounts=plan.physical(fallen.amounts))
+        pools.confirm(tx, holder=resource.id)
+    _settle(tx, resource, resource.order_id, orders_model.Outcome.FAILED, reason)
+    _tell(tx, resource, NOT_CHANGED, reason, action=resource.action)
+    trail(tx, fallen, f"resource.{resource.action}", reason)
+    return provisioners.store(tx, resource, fallen)
+
+
+def gone(tx: Transaction, resource: model.Resource) -> model.Resource:
+    """The cloud confirms absence and every attempt is closed: only now quota and room go back."""
+    open_attempt = provisioners.open_attempt_of(tx, resource.id)
+    if open_attempt is not None:
+        raise model.FencedOutError(f"attempt {open_attempt.id} is open: nothing of {resource.id} can be released")
+    return _end(tx, resource, State.FAILED if resource.failing else State.GONE, resource.reason)
+
+
+def written_off(tx: Transaction, resource: model.Resource) -> model.Resource:
+    """Two persons gave it up: what it held goes back although its cloud never confirmed absence."""
+    return _end(tx, resource, State.WRITTEN_OFF, None)
+
+
+def lost(tx: Transaction, resource: model.Resource) -> model.Resource:
+    """The cloud no longer shows it: it is not used any more, its quota stays held until somebody deletes it or it shows up."""
+    if resource.pending:
+        _settle(tx, resource, resource.order_id, orders_model.Outcome.FAILED, _reason_of_loss())
+    missing = used(tx, dataclasses.replace(changes.lost(resource, tx.now()), reason=_reason_of_loss()), tx.now())
+    _tell(tx, resource, LOST, None)
+    trail(tx, missing, "resource.lose")
+    return provisioners.store(tx, resource, missing)
+
+
+def found_again(tx: Transaction, resource: model.Resource, facts: contract.Facts) -> model.Resource:
+    """A lost one shows up."""
+    back = used(tx, dataclasses.replace(changes.found_again(resource, facts, tx.now()), reason=None), tx.now())
+    _tell(tx, resource, FOUND, None)
+    trail(tx, back, "resource.find")
+    return provisioners.store(tx, resource, back)
+
+
+def used(tx: Transaction, resource: model.Resource, at: datetime.datetime) -> model.Resource:
+    """Append the usage event that says the resource's state from `at` on; never before its last one.  The row with the next sequence."""
+    moment = at if resource.usage_at is None else max(at, resource.usage_at)
+    event = metering_model.UsageEvent(
+        id=f"{resource.id}.{resource.usage_sequence + 1}",
+        source=f"urn:govpool:{installation.get(tx).id}:reconciler",
+        subject=resource.id,
+        at=moment,
+        tenant=resource.tenant,
+        project=resource.project,
+        kind=resource.kind,
+        state=_usage_state(resource),
+        amounts=plan.priced(resource.amounts),
+        sequence=resource.usage_sequence + 1,
+        dimensions={
+            "pool": resource.pool,
+            "zone": resource.facts.zone or resource.zone,
+            "class": resource.facts.service_class or resource.service_class,
+            "hall": resource.facts.hall,
+        },
+        labels=dict(resource.labels),
+    )
+    metering.append(tx, [event])
+    return dataclasses.replace(resource, usage_sequence=resource.usage_sequence + 1, usage_at=moment)
+
+
+def trail(tx: Transaction, resource: model.Resource, action: str, reason: model.Reason | None = None) -> None:
+    """The line of an effect that no person asked for at this moment."""
+    audit.append(
+        tx,
+        audit_model.Line(
+            actor=ACTOR,
+            action=action,
+            outcome=audit_model.Outcome.FAILED if reason else audit_model.Outcome.DONE,
+            tenant_id=resource.tenant_id,
+            kind="resource",
+            object_id=resource.id,
+            generation=resource.generation,
+            after_digest=canonical.digest({"state": str(resource.state), "amounts": dict(resource.amounts)}),
+            code=reason.code if reason else "",
+        ),
+    )
+
+
+def _end(tx: Transaction, resource: model.Resource, state: State, reason: model.Reason | None) -> model.Resource:
+    quotas.release(tx, holder=resource.id)
+    pools.release(tx, holder=resource.id)
+    ended = changes.ended(resource, state, tx.now())
+    if resource.usage_sequence:
+        ended = used(tx, ended, tx.now())
+    for order_id in resource.superseded:
+        _settle(tx, resource, order_id, orders_model.Outcome.FAILED, OVERTAKEN)
+    failed = state is State.FAILED
+    outcome = orders_model.Outcome.FAILED if failed else orders_model.Outcome.DELIVERED
+    _settle(tx, resource, resource.order_id, outcome, reason if failed else None)
+    if failed:
+        _tell(tx, resource, FAILED, reason)
+    trail(tx, ended, f"resource.{'fail' if failed else 'release'}", reason if failed else None)
+    return provisioners.store(tx, resource, ended)
+
+
+def _settle(
+    tx: Transaction, resource: model.Resource, order_id: str, outcome: orders_model.Outcome, reason: model.Reason | None
+) -> None:
+    if not order_id:
+        return
+    said = "" if reason is None else f"{reason.en} / {reason.zh}"
+    order = orders.settle(tx, order_id=order_id, resource_id=resource.id, outcome=outcome, reason=said)
+    if order is not None and order.state in orders_rules.ENDED:
+        values = {"order": str(order.number), "reason": said}
+        notice.tell(tx, tenant_id=resource.tenant_id, code=f"order.{order.state}", values=values, object_id=order.id)
+
+
+def _tell(tx: Transaction, resource: model.Resource, code: str, reason: model.Reason | None, **more: str) -> None:
+    values: Mapping[str, str] = {
+        "name": resource.name,
+        "reason_en": reason.en if reason else "",
+        "reason_zh": reason.zh if reason else "",
+    }
+    notice.tell(tx, tenant_id=resource.tenant_id, code=code, values={**values, **more}, object_id=resource.id)
+
+
+def _usage_state(resource: model.Resource) -> metering_model.State:
+    if resource.ended or resource.state is State.LOST:
+        return metering_model.State.DELETED
+    stopped = resource.facts.state is contract.State.STOPPED
+    return metering_model.State.STOPPED if stopped else metering_model.State.RUNNING
+
+
+def _began_at(resource: model.Resource, now: datetime.datetime) -> datetime.datetime:
+    """When the cloud says it began; the cloud's clock may be ahead of ours, but nothing begins in the future."""
+    said = resource.facts.created_at
+    return min(clock.parse(said), now) if said else now
+
+
+def _reason_of_loss() -> model.Reason:
+    return model.Reason(
+        code="cloud.vanished",
+        en="it was deleted in the cloud, not through govpool",
+        zh="该资源已在云平台侧被删除，并非通过本系统操作",
+    )

@@ -4,6 +4,7 @@ from typing import Final
 
 from primitives import errors
 from store.transaction import Transaction
+from tenants import faults as tenants_faults
 from tenants import model as tenants_model
 from tenants import service as tenants
 
@@ -26,7 +27,12 @@ def tenant(
 ) -> tuple[tenants_model.Tenant, tenants_model.Permit]:
     """The tenant of a code and the permit of `who` there.  A stranger gets the same 404 as for an unknown code."""
     found = tenants.by_code(tx, code)
-    return found, require(tx, who, verb, kind, tenant_id=found.id)
+    try:
+        return found, require(tx, who, verb, kind, tenant_id=found.id)
+    except errors.GovpoolError as error:
+        if error.fault is tenants_faults.UNKNOWN:  # what is unknown to him is the tenant, whatever he wanted there
+            raise tenants_faults.UNKNOWN(kind="tenant") from error
+        raise
 
 
 def matches(if_match: int | None, generation: int, *, kind: str, name: str) -> None:

@@ -66,8 +66,9 @@ def move_tenant(code: str, parent: str, *, valid_from: str = "", if_match: int |
     """Put a department, with all below it, under another parent; the right is needed at both places."""
 
     def permit(tx: Transaction, who: model.Principal) -> model.Permit:
+        allowed = access.tenant(tx, who, code, "move", "tenant")[1]
         access.tenant(tx, who, parent, "move", "tenant")
-        return access.tenant(tx, who, code, "move", "tenant")[1]
+        return allowed
 
     def effect(tx: Transaction, who: model.Principal, _: model.Permit) -> case.Answer:
         tenant = _seen(tx, code, if_match)

@@ -63,7 +63,8 @@ def serving(database: store_database.Database) -> Iterator[City]:
         assert thread.is_alive()
         time.sleep(0.01)
     port = server.servers[0].sockets[0].getsockname()[1]
-    city = City(f"http://127.0.0.1:{port}", database, *(api.Client("http://127.0.0.1") for _ in range(3)))
+    url = f"http://127.0.0.1:{port}"
+    city = City(url, database, api.Client(url), api.Client(url), api.Client(url))
     try:
         city.system, city.security, city.audit = (city.login(codes[f"{role}_admin"]) for role in ("system", "security", "audit"))
         yield city

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from apiclient import client as api
+from apiclient import failure
 from control import init
 from primitives import clock, errors
 from store import database as store_database
@@ -77,7 +78,7 @@ def test_a_stranger_gets_the_same_404_for_what_is_anothers_and_for_what_is_not(c
     ]:
         answers = []
         for code in ("police", "nowhere"):
-            with pytest.raises(api.failure.ProblemError) as error:
+            with pytest.raises(failure.ProblemError) as error:
                 li.call(method, path.format(code), body)
             told = error.value
             answers.append((told.status, told.code, told.title, told.detail, told.mend, told.values))
@@ -273,7 +274,7 @@ def test_documents_found_a_department_once_and_then_change_only_what_differs(cit
 )
 def test_bad_input_is_refused_with_a_way_out_and_changes_nothing(city: City, path: str, body: dict[str, object]) -> None:
     before = list(city.system.pages("/v1/tenants"))
-    with pytest.raises(api.failure.ProblemError) as error:
+    with pytest.raises(failure.ProblemError) as error:
         city.security.post(path, body) if path == "/v1/bindings" else city.system.post(path, body)
     assert 400 <= error.value.status < 500
     assert error.value.code

@@ -195,7 +195,7 @@ def _held_new(tx: Transaction, ground: _Ground, wish: LineWish, name: str) -> mo
         tx,
         tenant_id=ground.tenant.id,
         kind=wish.kind,
-        amounts=plan.priced(amounts),
+        amounts=amounts,
         dimensions={"pool": pool.code, "zone": pool.zone, "class": pool.service_class},
         at=ground.at,
     )
@@ -226,7 +226,7 @@ def _held_change(tx: Transaction, ground: _Ground, wish: LineWish) -> model.Line
         dimensions = {"pool": resource.pool, "zone": resource.zone, "class": resource.service_class}
         price = [
             metering.monthly_price(
-                tx, tenant_id=ground.tenant.id, kind=wish.kind, amounts=plan.priced(each), dimensions=dimensions, at=ground.at
+                tx, tenant_id=ground.tenant.id, kind=wish.kind, amounts=each, dimensions=dimensions, at=ground.at
             ).monthly_micro
             for each in (amounts, dict(resource.amounts))
         ]

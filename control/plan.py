@@ -108,12 +108,6 @@ def physical(amounts: Mapping[str, int]) -> dict[str, int]:
     return {name: amount for name, amount in amounts.items() if name not in COUNTED and "." not in name}
 
 
-def priced(amounts: Mapping[str, int]) -> dict[str, int]:
-    """What metering is told: finer classes stand in the place of the sum they are part of."""
-    fine = {name.partition(".")[0] for name in amounts if "." in name}
-    return {name: amount for name, amount in amounts.items() if name not in COUNTED and (name not in fine or "." in name)}
-
-
 def total(amounts: list[dict[str, int]]) -> dict[str, int]:
     """Sums by name."""
     names = sorted({name for one in amounts for name in one})

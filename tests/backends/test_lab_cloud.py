@@ -5,9 +5,12 @@ import json
 import socket
 import subprocess
 import sys
+import urllib.parse
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from provisioners.lab import wire
 from tests.backends.site import INSTALLATION, ROOT, LabCloud, Site
@@ -177,3 +180,30 @@ def test_a_stopped_process_ends_clean_and_frees_its_file(cloud: LabCloud) -> Non
     cloud.kill()  # closes the pipe of what has ended
     cloud.start()
     assert cloud.call("GET", "/v1/hosts")["hosts"]
+
+
+SEGMENTS = st.sampled_from(
+    ["v1", "lab", "guests", "tickets", "tenants", "limits", "inventory", "events", "hosts", "script", "actions"]
+)
+PATHS = st.lists(SEGMENTS | st.text(max_size=8).map(urllib.parse.quote), max_size=6).map(lambda parts: "/" + "/".join(parts))
+KNOWN = ["/v1/guests", "/v1/tickets", f"/v1/tenants/{INSTALLATION}/tax", f"/v1/tenants/{INSTALLATION}/tax/limits", "/lab/guests"]
+QUERIES = st.dictionaries(
+    st.sampled_from(["after", "limit", "revision", "installation", "resource_id"]), st.text(max_size=24), max_size=3
+)
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=8) | st.floats(allow_nan=False, allow_infinity=False),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from([*GUEST, "revision", "action", "limits"]), inner),
+    max_leaves=8,
+)
+BODIES = st.binary(max_size=64) | VALUES.map(lambda value: json.dumps(value).encode()) | st.fixed_dictionaries(
+    {}, optional={name: st.just(value) | VALUES for name, value in GUEST.items()}
+).map(lambda value: json.dumps(value).encode())  # fmt: skip
+
+
+@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.sampled_from(["GET", "PUT", "POST", "DELETE"]), st.sampled_from(KNOWN) | PATHS, QUERIES, BODIES)
+def test_no_call_whatever_makes_a_5xx(tagged: Site, method: str, path: str, query: dict[str, str], body: bytes) -> None:
+    if path == "/lab/script" and method == "PUT":
+        return  # a script may ask for them
+    status, _ = tagged.cloud.answer(method, f"{path}?{urllib.parse.urlencode(query)}", body)
+    assert status < 500

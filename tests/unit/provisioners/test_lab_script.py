@@ -1,5 +1,8 @@
 """The lab cloud's script: what strikes whom, decided by a seed and nothing else."""
 
+import pathlib
+import re
+
 import msgspec
 import pytest
 from hypothesis import given
@@ -96,3 +99,11 @@ def test_reads_are_never_late_and_only_creates_fail_or_vanish() -> None:
 def test_a_script_out_of_bounds_is_refused(text: str) -> None:
     with pytest.raises(msgspec.ValidationError):
         msgspec.json.decode(text, type=Script)
+
+
+def test_the_script_in_the_documents_is_one_that_the_cloud_takes() -> None:
+    page = pathlib.Path(__file__).resolve().parents[3] / "docs" / "how-to" / "write-a-driver.md"
+    example = re.search(r"```json\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL)
+    assert example is not None
+    decoded = msgspec.json.decode(example[1], type=Script)
+    assert [rule.do for rule in decoded.rules] == ["late", "lose", "latency", "refuse", "vanish"]

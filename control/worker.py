@@ -44,7 +44,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         logs.set_up(chosen.log_level)
         database = store_database.open_database(options.database)
     except errors.GovpoolError as error:
-        print(f"{error.code}: {error.text('en')}; {error.mend('en')}", file=sys.stderr)
+        sys.stderr.write(f"{error.code}: {error.text('en')}; {error.mend('en')}\n")
         return 1
     stopped = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -53,7 +53,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         for one in running:
             one.start()
-        print(json.dumps({"ready": True, "pid": os.getpid()}), flush=True)
+        sys.stdout.write(json.dumps({"ready": True, "pid": os.getpid()}) + "\n")
+        sys.stdout.flush()
         stopped.wait()
     finally:
         for one in reversed(running):

@@ -40,10 +40,7 @@ OVERTAKEN: Final = model.Reason(
 
 def delivered(tx: Transaction, resource: model.Resource) -> model.Resource:
     """The change under way is what the cloud shows: confirm what it holds, say what it uses, settle its order line."""
-    quotas.change(tx, holder=resource.id, amounts=resource.amounts)
-    quotas.confirm(tx, holder=resource.id)
-    pools.change(tx, holder=resource.id, amounts=plan.physical(resource.amounts))
-    pools.confirm(tx, holder=resource.id)
+    _hold(tx, resource, resource.amounts)
     first = not resource.built
     begun = _began_at(resource, tx.now()) if first else tx.now()
     confirmed = used(tx, changes.confirmed(resource, tx.now()), begun)
@@ -55,11 +52,7 @@ def delivered(tx: Transaction, resource: model.Resource) -> model.Resource:
 def given_up(tx: Transaction, resource: model.Resource, reason: model.Reason) -> model.Resource:
     """The change under way was refused for good: what was wanted before holds again, and its quota with it."""
     fallen = dataclasses.replace(changes.given_up(resource, reason, tx.now()), look=True)
-    if resource.desired is Desired.UP:
-        quotas.change(tx, holder=resource.id, amounts=fallen.amounts)
-        quotas.confirm(tx, holder=resource.id)
-        pools.change(tx, holder=resource.id, amounts=plan.physical(fallen.amounts))
-        pools.confirm(tx, holder=resource.id)
+    _hold(tx, resource, fallen.amounts)
     _settle(tx, resource, resource.order_id, orders_model.Outcome.FAILED, reason)
     _tell(tx, resource, NOT_CHANGED, reason, action=resource.action)
     trail(tx, fallen, f"resource.{resource.action}", reason)
@@ -139,6 +132,17 @@ def trail(tx: Transaction, resource: model.Resource, action: str, reason: model.
             code=reason.code if reason else "",
         ),
     )
+
+
+def _hold(tx: Transaction, resource: model.Resource, amounts: Mapping[str, int]) -> None:
+    """Confirm what it holds.  During a change of its size it held the greater of both; only then is there anything to give back, for a
+    waiting order may hold more for it than the row knows of.
+    """
+    if resource.before is not None and resource.before.amounts != resource.amounts:
+        quotas.change(tx, holder=resource.id, amounts=amounts)
+        pools.change(tx, holder=resource.id, amounts=plan.physical(amounts))
+    quotas.confirm(tx, holder=resource.id)
+    pools.confirm(tx, holder=resource.id)
 
 
 def _end(tx: Transaction, resource: model.Resource, state: State, reason: model.Reason | None) -> model.Resource:

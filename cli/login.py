@@ -2,6 +2,7 @@
 command line.
 """
 
+import contextlib
 import os
 from typing import Annotated, Any
 
@@ -39,7 +40,8 @@ def login(
     chosen.server = server or os.environ.get("GOVPOOL_SERVER", "") or chosen.server
     chosen.ca_file = ca_file or os.environ.get("GOVPOOL_CA_FILE", "") or chosen.ca_file
     given = code or session.secret(say("one-use code", "一次性登录码"), "GOVPOOL_CODE")
-    found = api.Client(chosen.server, lang=texts.lang(), ca_file=chosen.ca_file).post("/v1/login", {"code": given.strip()})
+    with contextlib.closing(api.Client(chosen.server, lang=texts.lang(), ca_file=chosen.ca_file)) as client:
+        found = client.post("/v1/login", {"code": given.strip()})
     chosen.token = found.pop("token")
     chosen.tenant = chosen.tenant or found["tenant"]
     book.contexts[chosen.name] = chosen

@@ -170,6 +170,7 @@ def wait(ctx: typer.Context, look: Callable[[], T], state: Callable[[T], str], u
 def run(noun: str, module: str, arguments: list[str], given: dict[str, object]) -> int:
     """Run the command of a noun and return the exit code; every error becomes its lines on standard error."""
     debug = bool(given.get("debug"))
+    session: Session | None = None
     try:
         session = _session(given)
         found = _module(module)
@@ -183,6 +184,9 @@ def run(noun: str, module: str, arguments: list[str], given: dict[str, object]) 
         if debug:
             raise
         return failure.tell(error, [noun, *arguments])
+    finally:
+        if session is not None and session.client is not None:
+            session.client.close()
 
 
 def _module(name: str) -> Any:

@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
+import structlog
 import uvicorn
 
 from apiclient import client as api
@@ -53,6 +54,7 @@ class City:
 @contextlib.contextmanager
 def serving(database: store_database.Database) -> Iterator[City]:
     """Initialise the database and serve it on a free port."""
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(50))  # its lines would mix with what commands print
     codes = {each.role: each.code for each in init.initialise(database, code="nanhai", name="南海区")}
     server = uvicorn.Server(
         uvicorn.Config(app.Api(wiring.Wiring(database, settings.Settings())), port=0, log_config=None, lifespan="on", ws="none")
@@ -73,6 +75,7 @@ def serving(database: store_database.Database) -> Iterator[City]:
             client.close()
         server.should_exit = True
         thread.join()
+        structlog.reset_defaults()
 
 
 def refused(call: Any, *arguments: Any, **options: Any) -> tuple[int, str]:

@@ -7,12 +7,12 @@ backed by registers on both sides (a missing quarter weighs as a mean one); `com
 
 import dataclasses
 import datetime
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Any, Final
 
 from primitives import interval, quantity
 from pue_monitor import model
-from pue_monitor.model import QUARTER_US, Quality
+from pue_monitor.model import Quality
 
 EDITION: Final = "ISO/IEC 30134-2:2016"
 ENERGY_COMPLETE: Final = (99, 100)
@@ -123,12 +123,6 @@ def show(
         "reportable": value is not None and not reasons,
         "reasons": [dataclasses.asdict(reason) for reason in reasons],
     }
-
-
-def quarters_of(from_us: int, to_us: int, sums: Mapping[int, tuple[Sum, Sum]], absent: tuple[Sum, Sum]) -> Iterable[Quarter]:
-    """Every quarter of a period, in order; `absent` stands where there is no entry at all."""
-    for start in range(from_us, to_us, QUARTER_US):
-        yield quarter(start, *sums.get(start, absent))
 
 
 def _refusals(

@@ -25,27 +25,32 @@ class RefusedError(ValueError):
 
 def parse(text: str, register: model.Register) -> int:
     """Millionths of a raw unit of decimal text, such as '1234.5'.  Raises RefusedError."""
+    return checked(micro(text), register)
+
+
+def micro(text: str) -> int:
+    """Millionths of decimal text.  Raises RefusedError."""
     found = _TEXT.fullmatch(text)
     if not found:
         raise RefusedError("reading.value", f"{text[:40]!r} is not a decimal number >= 0 with at most 6 places")
-    return checked(int(found[1]) * MICRO + int((found[2] or "").ljust(6, "0")), register)
+    return int(found[1]) * MICRO + int((found[2] or "").ljust(6, "0"))
 
 
-def show(micro: int) -> str:
+def show(amount: int) -> str:
     """The shortest decimal text of millionths."""
-    whole, part = divmod(micro, MICRO)
+    whole, part = divmod(amount, MICRO)
     return f"{whole}.{part:06d}".rstrip("0") if part else str(whole)
 
 
-def checked(micro: int, register: model.Register) -> int:
+def checked(amount: int, register: model.Register) -> int:
     """The value, if it can be one of this register.  Raises RefusedError for sentinels and values at or above the modulus."""
-    if micro % MICRO == 0 and micro // MICRO in register.sentinels:
-        raise RefusedError("reading.sentinel", f"{micro // MICRO} means 'no value' in this register")
-    if register.quantity == "energy" and not 0 <= micro < register.modulus * MICRO:
-        raise RefusedError("reading.range", f"{show(micro)} is not below the register's modulus {register.modulus}")
-    if register.quantity == "energy" and register.kind == "float" and register.scale * micro / MICRO > FLOAT_TOTAL_WH:
+    if amount % MICRO == 0 and amount // MICRO in register.sentinels:
+        raise RefusedError("reading.sentinel", f"{amount // MICRO} means 'no value' in this register")
+    if register.quantity == "energy" and not 0 <= amount < register.modulus * MICRO:
+        raise RefusedError("reading.range", f"{show(amount)} is not below the register's modulus {register.modulus}")
+    if register.quantity == "energy" and register.kind == "float" and register.scale * amount / MICRO > FLOAT_TOTAL_WH:
         raise RefusedError("reading.float_coarse", "a 32-bit float total above 1,000,000 kWh is too coarse for 15 minutes")
-    return micro
+    return amount
 
 
 def decode(words: Sequence[int], register: model.Register) -> int:

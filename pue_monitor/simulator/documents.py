@@ -8,7 +8,10 @@ from pue_monitor.simulator import plant
 
 def documents(host: str, ports: Mapping[str, int], poll_s: int = 0) -> list[dict[str, Any]]:
     """Hall and Meter documents; `ports` are the gateways by hall code, `poll_s` 0 leaves the server's own setting."""
-    return [*(_hall(hall) for hall in plant.HALLS), *(_meter(meter, host, ports[meter.hall.code], poll_s) for meter in plant.METERS)]
+    return [
+        *(_hall(hall) for hall in plant.HALLS),
+        *(_meter(meter, host, ports[meter.hall.code], poll_s) for meter in plant.METERS),
+    ]
 
 
 def _document(kind: str, name: str, spec: dict[str, Any]) -> dict[str, Any]:

@@ -39,7 +39,9 @@ class Curve:
         hour, within = divmod(at_us - ORIGIN_US, HOUR_US)
         years, hour = divmod(hour, HOURS)
         low, high = self.power_w[hour], self.power_w[(hour + 1) % HOURS]
-        return years * self.energy_wus[HOURS] + self.energy_wus[hour] + low * within + (high - low) * within * within // (2 * HOUR_US)
+        return (
+            years * self.energy_wus[HOURS] + self.energy_wus[hour] + low * within + (high - low) * within * within // (2 * HOUR_US)
+        )
 
 
 def it_curve(path: pathlib.Path, share_permille: int) -> Curve:

@@ -5,7 +5,7 @@ import fractions
 import pytest
 
 from pue_monitor import model
-from pue_monitor.model import MICRO, QUARTER_US, Happening, Quality
+from pue_monitor.model import MICRO, QUARTER_US, Happening
 from pue_monitor.rules import register
 
 START = 1_790_812_800_000_000  # 2026-10-01T00:00:00Z

@@ -19,7 +19,9 @@ PERIOD_S = 300
 @st.composite
 def stories(draw: st.DrawFn) -> tuple[model.Fit, list[tuple[int, int]], list[int]]:
     """A register under a varying load: its fit, its true readings every 5 minutes, and the true energy in raw steps at each."""
-    scale = draw(st.sampled_from([fractions.Fraction(1), fractions.Fraction(10), fractions.Fraction(5, 4), fractions.Fraction(100)]))
+    scale = draw(
+        st.sampled_from([fractions.Fraction(1), fractions.Fraction(10), fractions.Fraction(5, 4), fractions.Fraction(100)])
+    )
     modulus = draw(st.sampled_from([2**20, 1_000_000, 2**32]))
     fit = model.Fit(scale=scale, modulus=modulus, rating_w=RATING_W)
     loads_w = draw(st.lists(st.integers(0, RATING_W), min_size=8, max_size=60))

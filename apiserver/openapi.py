@@ -9,7 +9,7 @@ import msgspec
 from apiserver import problem, route
 from primitives import version
 
-_REF: Final = "#/components/schemas/{name}"
+_REF: Final = "#/components/schemas/"
 _PROBLEMS: Final = {
     "400": "the request is wrong",
     "401": "login needed",
@@ -55,16 +55,11 @@ _DRY_RUN: Final = {
 @functools.lru_cache(maxsize=4)
 def document(declared: tuple[route.Route, ...]) -> bytes:
     """The OpenAPI document of these routes as JSON."""
-    structs = {item for one in declared for item in (one.query, one.body, one.answer) if item is not None}
-    ordered = sorted(structs | {problem.Problem}, key=str)
-    schemas, components = msgspec.json.schema_components(ordered, ref_template=_REF)
-    by_struct = dict(zip(ordered, schemas, strict=True))
+    by_struct, components = _schemas(declared)
     paths: dict[str, Any] = {}
     for one in declared:
         paths.setdefault(one.path, {})[one.method.lower()] = _operation(one, by_struct, components)
-    queries = {
-        schema["$ref"].rpartition("/")[2] for struct, schema in by_struct.items() if struct in {one.query for one in declared}
-    }
+    queries = {_name(by_struct[one.query]) for one in declared if one.query is not None}
     return msgspec.json.encode(
         {
             "openapi": "3.1.0",
@@ -85,6 +80,26 @@ def document(declared: tuple[route.Route, ...]) -> bytes:
             },
         }
     )
+
+
+def _schemas(declared: tuple[route.Route, ...]) -> tuple[dict[Any, Any], dict[str, Any]]:
+    """The schema of each struct, and the components they refer to, named '<noun>.<Struct>' because several nouns have a `Line`."""
+    nouns: dict[str, set[Any]] = {"problem": {problem.Problem}}
+    for one in declared:
+        noun = one.handler.__module__.rpartition(".")[2]
+        nouns.setdefault(noun, set()).update(item for item in (one.query, one.body, one.answer) if item is not None)
+    by_struct: dict[Any, Any] = {}
+    components: dict[str, Any] = {}
+    for noun, structs in nouns.items():
+        ordered = sorted(structs, key=str)
+        schemas, found = msgspec.json.schema_components(ordered, ref_template=f"{_REF}{noun}.{{name}}")
+        by_struct |= dict(zip(ordered, schemas, strict=True))
+        components |= {f"{noun}.{name}": schema for name, schema in found.items()}
+    return by_struct, components
+
+
+def _name(schema: dict[str, Any]) -> str:
+    return str(schema["$ref"]).removeprefix(_REF)
 
 
 def _operation(one: route.Route, by_struct: dict[Any, Any], components: dict[str, Any]) -> dict[str, Any]:
@@ -114,7 +129,7 @@ def _parameters(one: route.Route, by_struct: dict[Any, Any], components: dict[st
         for name in names
     ]
     if one.query is not None:
-        struct = components[by_struct[one.query]["$ref"].rpartition("/")[2]]
+        struct = components[_name(by_struct[one.query])]
         required = struct.get("required", [])
         for name, schema in struct["properties"].items():
             found.append({"name": name, "in": "query", "required": name in required, "schema": schema})

@@ -17,7 +17,7 @@ TIMED_OUT: Final = 8
 WAITING_FOR_APPROVAL: Final = 9
 INTERRUPTED: Final = 130
 
-_EXIT: Final = {
+EXIT: Final = {
     "invalid": USAGE,
     "unauthenticated": LOGIN,
     "forbidden": FORBIDDEN,
@@ -67,12 +67,12 @@ def tell(error: Exception, words: list[str]) -> int:
     if isinstance(error, api.ProblemError):
         findings = [f"{finding.get('place', '')}: {finding.get('detail', '')}" for finding in error.findings]
         _lines(f"{what}: {error.title or error.status} ({error.code})", error.detail, error.mend, error.trace, findings)
-        return _EXIT.get(error.kind, FAILED)
+        return EXIT.get(error.kind, FAILED)
     if isinstance(error, errors.GovpoolError):
         lang = say("en", "zh")
         findings = [f"{finding.place}: {finding.detail}" for finding in error.findings]
         _lines(f"{what} ({error.code})", error.text(lang), error.mend(lang), "", findings)
-        return _EXIT.get(error.fault.kind.value, FAILED)
+        return EXIT.get(error.fault.kind.value, FAILED)
     if isinstance(error, api.ConnectionFailedError):
         why = say(f"no answer from {error.server}: {error.reason}", f"{error.server} 无应答：{error.reason}")
         _lines(

@@ -49,6 +49,9 @@ class Settings:
     )
     approval_days: int = _setting(7, "how long an order waits for approval before it ends", "申请单等待审批的天数", 1, 90)
     recycle_days: int = _setting(7, "how long a deleted resource can be taken back", "回收站保留天数", 0, 90)
+    backup_folder: str = _setting(
+        "", "where backups are written; empty takes 'backups' beside the database file", "备份目录；空则为数据库文件旁的 backups"
+    )
     smtp_server: str = _setting("", "host:port of the mail server; empty sends no mail", "邮件服务器 host:port；空则不发邮件")
     smtp_sender: str = _setting("", "sender of notices", "通知邮件发件人")
     smtp_starttls: bool = _setting(True, "encrypt the mail connection", "邮件连接是否加密")

@@ -150,7 +150,7 @@ def _scalar(event: Any, line: int) -> Any:
     if text in _TRUE or text in _FALSE:
         return text in _TRUE
     if _INTEGER.fullmatch(text):
-        if len(text) > DIGITS_MAX:
+        if len(text.lstrip("+-")) > DIGITS_MAX:
             raise _Refused(line, "yaml.number", f"a number has at most {DIGITS_MAX} digits")
         return int(text)
     return text

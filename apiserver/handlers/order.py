@@ -33,6 +33,7 @@ class LineSpec(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     pool: _Short = ""
     labels: Annotated[dict[_Label, _Short], msgspec.Meta(max_length=32)] = {}
     protected: Annotated[bool, msgspec.Meta(description="refuse deletion until this is taken off")] = False
+    purge: Annotated[bool, msgspec.Meta(description="of a delete: do not keep it in the recycle bin")] = False
 
 
 class Line(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
@@ -96,7 +97,7 @@ def submit(call: route.Call) -> case.UseCase:
         document_no=body.document_no,
         dry_run=call.dry_run,
     )
-    return order.submit(wish)
+    return order.submit(wish, bin_days=call.wiring.settings.recycle_days)
 
 
 def list_orders(tx: Transaction, call: route.Call) -> Any:
@@ -147,6 +148,7 @@ def _wished(line: Line) -> order.LineWish:
         zone=spec.zone,
         service_class=spec.service_class,
         pool=spec.pool,
+        purge=spec.purge,
         labels=spec.labels,
         protected=spec.protected,
         wish=plan.Wish(

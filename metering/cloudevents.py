@@ -37,7 +37,7 @@ class _Event(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     id: _Text
     source: _Text
     type: Literal["govpool.usage.state"]
-    subject: Annotated[str, msgspec.Meta(min_length=1, max_length=128)]
+    subject: Annotated[str, msgspec.Meta(pattern=r"^\w", max_length=128)]  # never '=...': it is a cell of exports
     time: Annotated[str, msgspec.Meta(max_length=40)]
     sequence: _Sequence = 0
     datacontenttype: Literal["application/json"] = "application/json"

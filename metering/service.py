@@ -36,8 +36,13 @@ def intervals(tx: Transaction, resource: str, *, until: datetime.datetime) -> li
     """The intervals of one resource up to a watermark.  Raises usage.unknown when nothing was ever reported of it."""
     events = usage_records.of_subject(tx, resource)
     if not events:
-        raise faults.USAGE_UNKNOWN(resource=resource[:128])
+        raise unknown_usage(resource)
     return rules.intervals(events, until)
+
+
+def unknown_usage(resource: str) -> errors.GovpoolError:
+    """The fault for a resource of which no use is known, or none that the caller may see."""
+    return faults.USAGE_UNKNOWN(resource=resource[:128])
 
 
 def latest(tx: Transaction, *, after: str = "", limit: int = 100, tenants: Sequence[str] | None = None) -> list[model.UsageEvent]:
@@ -93,14 +98,25 @@ def monthly_price(
     All tenants have one book today; `tenant_id` is taken for the day when a department has prices of its own.
     """
     del tenant_id
-    book = book_records.in_force(tx, at)
+    return quote(book_records.in_force(tx, at), kind, amounts, dimensions, at)
+
+
+def quote(
+    book: model.PriceBook | None, kind: str, amounts: Mapping[str, int], dimensions: Mapping[str, str], at: datetime.datetime
+) -> model.MonthlyPrice:
+    """The same under one given book.  Raises price.missing."""
     held = {name: amount for name, amount in amounts.items() if amount}
     if book is None:
-        raise price_missing([gap(kind, name, dimensions, at) for name in sorted(held)] or [gap(kind, "-", dimensions, at)])
+        raise price_missing([gap(kind, name, dimensions, at) for name in sorted(held) or ["-"]])
     price, missing = rating.monthly(book, kind, held, dimensions)
     if missing:
         raise price_missing([gap(kind, name, dimensions, at) for name in missing])
     return price
+
+
+def book_in_force(tx: Transaction) -> model.PriceBook | None:
+    """The book that prices this moment."""
+    return book_records.in_force(tx, tx.now())
 
 
 def gap(kind: str, name: str, dimensions: Mapping[str, str], at: datetime.datetime) -> model.Unpriced:

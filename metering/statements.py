@@ -46,9 +46,12 @@ class Shown:
 # -- close -------------------------------------------------------------------------------------------------------------------------
 
 
-def begin(tx: Transaction, month: str, *, account_id: str, key: str, person_id: str, excluded: Iterable[str] = ()) -> model.Close:
+def begin(
+    tx: Transaction, month: str, *, account_id: str, key: str, person_id: str, excluded: Iterable[str] = (), keep: bool = True
+) -> model.Close:
     """Begin to close a month, or find the killed close of the same key.  `excluded` are resources in dispute: on no statement.
 
+    With `keep` false nothing is written: a rehearsal.
     Raises input.invalid, statement.month_unfinished, statement.issued.
     """
     span = interval.month(month)
@@ -61,7 +64,8 @@ def begin(tx: Transaction, month: str, *, account_id: str, key: str, person_id: 
     if known is not None:
         raise faults.CLOSE_OVERTAKEN(month=month)
     made = model.Close(id=ids.new("close"), month=month, person_id=person_id, cut_at=tx.now(), excluded=frozenset(excluded))
-    records.begin(tx, made, account_id=account_id, key=key)
+    if keep:
+        records.begin(tx, made, account_id=account_id, key=key)
     return made
 
 
@@ -119,6 +123,28 @@ def show(tx: Transaction, tenant: tenants_model.Tenant, month: str, *, excluded:
     if found is None:
         raise faults.STATEMENT_UNKNOWN(tenant=tenant.code, month=month)
     return Shown(statement=found, lines=tuple(records.lines(tx, close.id, tenant.code)), until=span.end_at)
+
+
+def show_many(
+    tx: Transaction, wanted: Sequence[tenants_model.Tenant], month: str, *, excluded: frozenset[str] = frozenset()
+) -> list[Shown]:
+    """The statements of several departments, parents before children; a department without one is left out."""
+    span, close = interval.month(month), records.last_close(tx, month)
+    if close is None:
+        shown = [draft(tx, tenant, month, excluded=excluded) for tenant in wanted]
+        return sorted(shown, key=lambda one: (one.statement.path, one.statement.tenant))
+    ids_wanted = {tenant.id for tenant in wanted}
+    return [
+        Shown(statement=one, lines=tuple(records.lines(tx, close.id, one.tenant)), until=span.end_at)
+        for one in records.statements(tx, close.id)
+        if one.tenant_id in ids_wanted
+    ]
+
+
+def closed_at(tx: Transaction, month: str) -> datetime.datetime | None:
+    """When the close in force of a month was completed; None while the month is a draft."""
+    close = records.last_close(tx, month)
+    return None if close is None else close.completed_at
 
 
 def draft(tx: Transaction, tenant: tenants_model.Tenant, month: str, *, excluded: frozenset[str] = frozenset()) -> Shown:

@@ -125,6 +125,7 @@ def test_a_sequence_may_be_text_as_in_the_cloudevents_extension_and_missing_is_0
         line(id=""),
         line(id="a\x00b"),
         line(subject="x" * 129),
+        line(subject="=cmd|' /C calc'!A0"),
         line(subject="a\x1b[31mb"),
         line(time="2026-10-01"),
         line(time="9999-01-01T00:00:00Z"),

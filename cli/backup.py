@@ -34,10 +34,9 @@ def list_backups(ctx: typer.Context) -> None:
 @app.command("verify", help=say("Read a whole backup file: tables, audit trail, totals.", "完整校验备份文件：数据表与审计链。"))
 def verify(ctx: typer.Context, file: Annotated[pathlib.Path, typer.Argument(help=say("the backup file", "备份文件"))]) -> None:
     """Read a whole backup file; a local command that needs no server."""
-    from control import backup
-    from store.migrations import declared
+    from control import backup, schema
 
-    declared.all_tables()
+    schema.declare_tables()
     output.show(
         ctx,
         backup.verify(file),

@@ -31,6 +31,14 @@ def init(
     database: Annotated[str, typer.Option(help=say("URL of a database, such as postgresql://...", "数据库 URL"))] = "",
     code: Annotated[str, typer.Option(help=say("code of the root tenant", "根单位代码"))] = "root",
     name: Annotated[str, typer.Option(help=say("name of the root tenant", "根单位名称"))] = "政务云 Government cloud",
+    valid_from: Annotated[
+        str,
+        typer.Option(
+            help=say(
+                "since when the root is known; earlier where past months are imported", "根单位生效时间；导入历史月份时填更早的时间"
+            )
+        ),
+    ] = "",
     system_admin: Annotated[str, typer.Option(help=_PERSON)] = "",
     security_admin: Annotated[str, typer.Option(help=_PERSON)] = "",
     audit_admin: Annotated[str, typer.Option(help=_PERSON)] = "",
@@ -39,6 +47,7 @@ def init(
     """Make a new installation."""
     from cli import serve
     from control import init as control_init
+    from primitives import clock
 
     url = serve.url_of(data, database)
     named = {"system_admin": system_admin, "security_admin": security_admin, "audit_admin": audit_admin}
@@ -46,7 +55,11 @@ def init(
         codes = [_with(url, lambda opened: control_init.enrol(opened, enrol))]
     else:
         three = tuple(_administrator(each, named[each.role]) for each in control_init.PLACEHOLDERS)
-        codes = _with(url, lambda opened: control_init.initialise(opened, code=code, name=name, administrators=three))
+        since = clock.parse(valid_from, "--valid-from") if valid_from else None
+        codes = _with(
+            url,
+            lambda opened: control_init.initialise(opened, code=code, name=name, administrators=three, valid_from=since),
+        )
     rows = [{"role": each.role, "account": each.account, "code": each.code} for each in codes]
     output.show(ctx, rows, columns=_COLUMNS)
     session.tell(

@@ -29,12 +29,11 @@ def run(
 ) -> None:
     """A local command under the lock file."""
     from cli import serve
-    from control import backup
-    from store.migrations import declared
+    from control import backup, schema
 
     if replace:
         session.confirm(ctx, say("Replace the present data by the backup?", "用备份替换现有数据？"))
-    declared.all_tables()
+    schema.declare_tables()
     report = backup.restore(serve.url_of(data, database), file, replace=replace)
     session.tell(
         say(

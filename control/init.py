@@ -4,6 +4,7 @@ Runs on the server's console with the database under the lock file, never throug
 """
 
 import dataclasses
+import datetime
 from typing import Final
 
 from audit import model as audit_model
@@ -47,9 +48,14 @@ def initialise(
     code: str = "root",
     name: str = "政务云 Government cloud",
     administrators: tuple[Administrator, ...] = PLACEHOLDERS,
+    valid_from: datetime.datetime | None = None,
 ) -> list[Code]:
-    """Make installation, root tenant and administrators; returns their codes.  Raises init.done, input.invalid."""
-    return database.lane.run(lambda tx: _initialise(tx, code, name, administrators))
+    """Make installation, root tenant (known since `valid_from`, now if None) and administrators; returns their codes.
+
+    Raises init.done, input.invalid.
+    """
+    root = tree.NewTenant(code=code, name=name, parent=None, valid_from=valid_from)
+    return database.lane.run(lambda tx: _initialise(tx, root, administrators))
 
 
 def enrol(database: store_database.Database, account: str) -> Code:
@@ -67,12 +73,12 @@ def administrators_of(tx: Transaction) -> list[model.Account]:
     return [people.account(tx, row["account"]) for row in here if row["role"] in three]
 
 
-def _initialise(tx: Transaction, code: str, name: str, administrators: tuple[Administrator, ...]) -> list[Code]:
+def _initialise(tx: Transaction, new: tree.NewTenant, administrators: tuple[Administrator, ...]) -> list[Code]:
     before = records.root(tx)
     if before is not None or installation.find(tx) is not None:
         raise faults.INITIALISED(tenant=before.code if before else "?")
     made = installation.create(tx)
-    root = tree.create(tx, tree.NewTenant(code=code, name=name, parent=None))
+    root = tree.create(tx, new)
     codes, facts = [], {}
     for each in administrators:
         account = people.create_account(tx, each.account, people.create_person(tx, each.name), root)

@@ -11,9 +11,9 @@ from collections.abc import Iterator
 
 import pytest
 
+from control import schema as control_schema
 from store import database as store_database
 from store import schema
-from store.migrations import declared
 
 POSTGRESQL_BIN = max(pathlib.Path("/usr/lib/postgresql").glob("*/bin"), default=pathlib.Path("/usr/lib/postgresql/15/bin"))
 
@@ -96,7 +96,7 @@ class Cluster:
 @pytest.fixture(scope="session")
 def cluster() -> Iterator[Cluster]:
     """A running PostgreSQL with a template of today's schema."""
-    declared.all_tables()
+    control_schema.declare_tables()
     running = Cluster()
     yield running
     running.stop()
@@ -105,7 +105,7 @@ def cluster() -> Iterator[Cluster]:
 @pytest.fixture(scope="session")
 def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
     """A SQLite file with today's schema, copied for each test."""
-    declared.all_tables()
+    control_schema.declare_tables()
     path = tmp_path_factory.mktemp("template") / "govpool.db"
     connection = store_database.connect(f"sqlite://{path}")
     schema.create_all(connection)

@@ -1,6 +1,6 @@
 """Writes a migration from the difference between a database at the newest revision and the tables that the code declares.
 
-    python -m store.migrations.draw 0002 "budgets"
+    python deploy/draw_migration.py 0002 "budgets"
 
 Read what it writes: Alembic sees tables, columns, indexes and constraints, not data and not triggers (`store.migrate` makes all triggers again after each
 upgrade).  Expand first; contract in a later release.
@@ -13,13 +13,13 @@ import tempfile
 from alembic import autogenerate, migration
 from alembic.operations import ops as alembic_ops
 
+from control import schema
 from store import columns, migrate
-from store.migrations import declared
 
 
 def draw(number: str, title: str) -> pathlib.Path:
     """Write `versions/<number>_<title>.py` and return its path."""
-    declared.all_tables()
+    schema.declare_tables()
     with tempfile.TemporaryDirectory() as folder:
         url = f"sqlite://{folder}/draw.db"
         previous = migrate.HEAD if migrate.revision_files() else None

@@ -112,6 +112,22 @@ def upgrade() -> None:
         sqlite_strict=True,
     )
     op.create_table(
+        "halls",
+        sa.Column("id", sa.Text(), autoincrement=False, nullable=False),
+        sa.Column("code", sa.Text(), autoincrement=False, nullable=False),
+        sa.Column("name", sa.Text(), autoincrement=False, nullable=False),
+        sa.Column("site", sa.Text(), autoincrement=False, nullable=False),
+        sa.Column("boundary", sa.Text(), autoincrement=False, nullable=False),
+        sa.Column("category", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=False, nullable=False),
+        sa.Column("generation", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=False, nullable=False),
+        sa.Column("created_at", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=False, nullable=False),
+        sa.CheckConstraint("boundary IN ('whole', 'part')", name="halls_boundary_known"),
+        sa.CheckConstraint("category BETWEEN 1 AND 3", name="halls_category_range"),
+        sa.PrimaryKeyConstraint("id", name=op.f("halls_pkey")),
+        sa.UniqueConstraint("code", name="halls_code_key"),
+        sqlite_strict=True,
+    )
+    op.create_table(
         "installation",
         sa.Column("one", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=False, nullable=False),
         sa.Column("id", sa.Text(), autoincrement=False, nullable=False),
@@ -242,6 +258,29 @@ def upgrade() -> None:
     )
     op.create_index(
         "quota_reservations_tenant", "quota_reservations", ["tenant_id"], unique=False, sqlite_where=None, postgresql_where=None
+    )
+    op.create_table(
+        "reading_imports",
+        sa.Column("id", sa.Text(), autoincrement=False, nullable=False),
+        sa.Column("account_id", sa.Text(), autoincrement=False, nullable=False),
+        sa.Column("key", sa.Text(), autoincrement=False, nullable=False),
+        sa.Column("file_hash", sa.Text(), autoincrement=False, nullable=False),
+        sa.Column("readings", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=False, nullable=False),
+        sa.Column("done", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=False, nullable=False),
+        sa.Column("started_at", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=False, nullable=False),
+        sa.Column("completed_at", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=False, nullable=True),
+        sa.CheckConstraint("done BETWEEN 0 AND readings", name="reading_imports_done_range"),
+        sa.PrimaryKeyConstraint("id", name=op.f("reading_imports_pkey")),
+        sa.UniqueConstraint("account_id", "key", name="reading_imports_key"),
+        sqlite_strict=True,
+    )
+    op.create_index(
+        "reading_imports_open",
+        "reading_imports",
+        ["id"],
+        unique=False,
+        sqlite_where=sa.text("completed_at IS NULL"),
+        postgresql_where=sa.text("completed_at IS NULL"),
     )
     op.create_table(
         "resources",
@@ -550,6 +589,32 @@ def upgrade() -> None:
         postgresql_where=sa.text("closed_at IS NULL"),
     )
     op.create_table(
+        "meters",
+        sa.Column("id", sa.Text(), autoincrement=False, nullable=False),
+        sa.Column("code", sa.Text(), autoincrement=False, nullable=False),
+        sa.Column("hall_id", sa.Text(), autoincrement=False, nullable=False),
+        sa.Column("side", sa.Text(), autoincrement=False, nullable=False),
+        sa.Column("name", sa.Text(), autoincrement=False, nullable=False),
+        sa.Column("rating_w", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=False, nullable=False),
+        sa.Column("host", sa.Text(), autoincrement=False, nullable=False),
+        sa.Column("port", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=False, nullable=False),
+        sa.Column("unit", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=False, nullable=False),
+        sa.Column("poll_s", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=False, nullable=False),
+        sa.Column("installed_at", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=False, nullable=True),
+        sa.Column("removed_at", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=False, nullable=True),
+        sa.Column("calibrated_until_at", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=False, nullable=True),
+        sa.Column("registers", sa.Text(), autoincrement=False, nullable=False),
+        sa.Column("generation", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=False, nullable=False),
+        sa.Column("created_at", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=False, nullable=False),
+        sa.CheckConstraint("side IN ('facility', 'it')", name="meters_side_known"),
+        sa.CheckConstraint("rating_w BETWEEN 1 AND 1000000000", name="meters_rating_w_range"),
+        sa.ForeignKeyConstraint(["hall_id"], ["halls.id"], name=op.f("meters_hall_id_fkey")),
+        sa.PrimaryKeyConstraint("id", name=op.f("meters_pkey")),
+        sa.UniqueConstraint("code", name="meters_code_key"),
+        sqlite_strict=True,
+    )
+    op.create_index("meters_hall", "meters", ["hall_id"], unique=False, sqlite_where=None, postgresql_where=None)
+    op.create_table(
         "notice_deliveries",
         sa.Column("notice_id", sa.Text(), autoincrement=False, nullable=False),
         sa.Column("channel", sa.Text(), autoincrement=False, nullable=False),
@@ -822,6 +887,20 @@ def upgrade() -> None:
     )
     op.create_index("bindings_tenant", "bindings", ["tenant_id"], unique=False, sqlite_where=None, postgresql_where=None)
     op.create_table(
+        "energy_ledger",
+        sa.Column("meter_id", sa.Text(), autoincrement=False, nullable=False),
+        sa.Column("register", sa.Text(), autoincrement=False, nullable=False),
+        sa.Column("start_at", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=False, nullable=False),
+        sa.Column("wh", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=False, nullable=True),
+        sa.Column("quality", sa.Text(), autoincrement=False, nullable=False),
+        sa.CheckConstraint("(wh IS NULL) = (quality = 'Q')", name="energy_ledger_wh_known"),
+        sa.CheckConstraint("quality IN ('M', 'R', 'P', 'E', 'Q')", name="energy_ledger_quality_known"),
+        sa.CheckConstraint("wh BETWEEN 0 AND 1000000000000000", name="energy_ledger_wh_range"),
+        sa.ForeignKeyConstraint(["meter_id"], ["meters.id"], name=op.f("energy_ledger_meter_id_fkey")),
+        sa.PrimaryKeyConstraint("meter_id", "register", "start_at", name=op.f("energy_ledger_pkey")),
+        sqlite_strict=True,
+    )
+    op.create_table(
         "login_codes",
         sa.Column("id", sa.Text(), autoincrement=False, nullable=False),
         sa.Column("account_id", sa.Text(), autoincrement=False, nullable=False),
@@ -837,6 +916,44 @@ def upgrade() -> None:
     )
     op.create_index("login_codes_account", "login_codes", ["account_id"], unique=False, sqlite_where=None, postgresql_where=None)
     op.create_table(
+        "meter_live",
+        sa.Column("meter_id", sa.Text(), autoincrement=False, nullable=False),
+        sa.Column("seen_at", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=False, nullable=False),
+        sa.Column("power_w", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=False, nullable=True),
+        sa.Column("problem", sa.Text(), autoincrement=False, nullable=False),
+        sa.ForeignKeyConstraint(["meter_id"], ["meters.id"], name=op.f("meter_live_meter_id_fkey")),
+        sa.PrimaryKeyConstraint("meter_id", name=op.f("meter_live_pkey")),
+        sqlite_strict=True,
+    )
+    op.create_table(
+        "meter_readings",
+        sa.Column("meter_id", sa.Text(), autoincrement=False, nullable=False),
+        sa.Column("register", sa.Text(), autoincrement=False, nullable=False),
+        sa.Column("read_at", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=False, nullable=False),
+        sa.Column("value", sa.Text(), autoincrement=False, nullable=False),
+        sa.Column("source", sa.Text(), autoincrement=False, nullable=False),
+        sa.Column("recorded_at", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=False, nullable=False),
+        sa.ForeignKeyConstraint(["meter_id"], ["meters.id"], name=op.f("meter_readings_meter_id_fkey")),
+        sa.PrimaryKeyConstraint("meter_id", "register", "read_at", "value", name=op.f("meter_readings_pkey")),
+        sqlite_strict=True,
+    )
+    op.create_table(
+        "meter_swaps",
+        sa.Column("meter_id", sa.Text(), autoincrement=False, nullable=False),
+        sa.Column("register", sa.Text(), autoincrement=False, nullable=False),
+        sa.Column("swapped_at", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=False, nullable=False),
+        sa.Column("final_value", sa.Text(), autoincrement=False, nullable=False),
+        sa.Column("first_value", sa.Text(), autoincrement=False, nullable=False),
+        sa.Column("scale", sa.Text(), autoincrement=False, nullable=False),
+        sa.Column("modulus", sa.Text(), autoincrement=False, nullable=False),
+        sa.Column("rating_w", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=False, nullable=False),
+        sa.Column("work_order", sa.Text(), autoincrement=False, nullable=False),
+        sa.Column("recorded_at", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=False, nullable=False),
+        sa.ForeignKeyConstraint(["meter_id"], ["meters.id"], name=op.f("meter_swaps_meter_id_fkey")),
+        sa.PrimaryKeyConstraint("meter_id", "register", "swapped_at", name=op.f("meter_swaps_pkey")),
+        sqlite_strict=True,
+    )
+    op.create_table(
         "project_owners",
         sa.Column("project_id", sa.Text(), autoincrement=False, nullable=False),
         sa.Column("valid_from_at", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=False, nullable=False),
@@ -848,6 +965,45 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("project_id", "valid_from_at", name=op.f("project_owners_pkey")),
         sa.UniqueConstraint("project_id", "valid_to_at", name="project_owners_end_key"),
         sqlite_strict=True,
+    )
+    op.create_table(
+        "register_checkpoints",
+        sa.Column("meter_id", sa.Text(), autoincrement=False, nullable=False),
+        sa.Column("register", sa.Text(), autoincrement=False, nullable=False),
+        sa.Column("seen_at", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=False, nullable=False),
+        sa.Column("state", sa.Text(), autoincrement=False, nullable=False),
+        sa.ForeignKeyConstraint(["meter_id"], ["meters.id"], name=op.f("register_checkpoints_meter_id_fkey")),
+        sa.PrimaryKeyConstraint("meter_id", "register", "seen_at", name=op.f("register_checkpoints_pkey")),
+        sqlite_strict=True,
+    )
+    op.create_table(
+        "register_events",
+        sa.Column("meter_id", sa.Text(), autoincrement=False, nullable=False),
+        sa.Column("register", sa.Text(), autoincrement=False, nullable=False),
+        sa.Column("read_at", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=False, nullable=False),
+        sa.Column("happening", sa.Text(), autoincrement=False, nullable=False),
+        sa.Column("value", sa.Text(), autoincrement=False, nullable=False),
+        sa.Column("about_at", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=False, nullable=False),
+        sa.ForeignKeyConstraint(["meter_id"], ["meters.id"], name=op.f("register_events_meter_id_fkey")),
+        sa.PrimaryKeyConstraint("meter_id", "register", "read_at", "happening", name=op.f("register_events_pkey")),
+        sqlite_strict=True,
+    )
+    op.create_table(
+        "register_progress",
+        sa.Column("meter_id", sa.Text(), autoincrement=False, nullable=False),
+        sa.Column("register", sa.Text(), autoincrement=False, nullable=False),
+        sa.Column("behind_from_at", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=False, nullable=True),
+        sa.ForeignKeyConstraint(["meter_id"], ["meters.id"], name=op.f("register_progress_meter_id_fkey")),
+        sa.PrimaryKeyConstraint("meter_id", "register", name=op.f("register_progress_pkey")),
+        sqlite_strict=True,
+    )
+    op.create_index(
+        "register_progress_behind",
+        "register_progress",
+        ["meter_id"],
+        unique=False,
+        sqlite_where=sa.text("behind_from_at IS NOT NULL"),
+        postgresql_where=sa.text("behind_from_at IS NOT NULL"),
     )
     op.create_table(
         "tokens",

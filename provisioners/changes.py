@@ -27,6 +27,31 @@ def born(wanted: model.WantedResource, now: datetime.datetime) -> Resource:
     )  # fmt: skip
 
 
+def condemned(item: model.Item, *, tenant_id: str, tenant: str, now: datetime.datetime) -> Resource:
+    """The row of something in a cloud that a person wants removed and that no row is known for."""
+    made = born(
+        model.WantedResource(
+            resource_id=item.resource_id or f"{item.cloud_id}.item",
+            kind=item.kind if item.kind in rules.ACTIONS else contract.VOLUME,
+            name=item.cloud_id,
+            tenant_id=tenant_id,
+            tenant=tenant,
+            project_id="",
+            project="",
+            pool_id=item.pool_id,
+            pool=item.pool,
+            zone="",
+            service_class="",
+            amounts={},
+        ),
+        now,
+    )
+    facts = item.facts
+    return restated(
+        dataclasses.replace(made, desired=Desired.DOWN, action="delete", facts=facts, facts_at=now, attempts_made=1), now
+    )
+
+
 def changed(
     resource: Resource,
     action: str,

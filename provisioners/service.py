@@ -357,6 +357,22 @@ def decide_item(tx: transaction.Transaction, cloud_id: str, decision: str, decid
     return dataclasses.replace(found, decision=decision, decided_by=decided_by)
 
 
+def clean(tx: transaction.Transaction, resource: model.Resource, facts: contract.Facts) -> model.Resource:
+    """Let a worker remove something beside a resource's own guest: proven to be nobody's, or condemned by a person."""
+    if any((one.cloud_id, one.ticket_id) == (facts.cloud_id, facts.ticket_id) for one in resource.strays):
+        return resource
+    strays = (*resource.strays, facts)
+    return _stored(tx, resource, dataclasses.replace(resource, strays=strays, next_at=tx.now()), hint=True)
+
+
+def condemn(tx: transaction.Transaction, item: model.Item, *, tenant_id: str, tenant: str) -> model.Resource:
+    """A person wants an item removed that no row is known for: it gets a row that is on its way out and holds nothing."""
+    row = changes.condemned(item, tenant_id=tenant_id, tenant=tenant, now=tx.now())
+    records.insert(tx, [row])
+    _hint(tx)
+    return row
+
+
 def items_leave(tx: transaction.Transaction, pool_id: str, cloud_ids: Iterable[str]) -> None:
     """Resources account for these items now."""
     work_records.leave(tx, pool_id, list(cloud_ids))

@@ -126,10 +126,8 @@ def _acted(tx: Transaction, sweep: model.Sweep, finding: Finding, row: model.Res
     if sweep.report_only:
         return provisioners.store(tx, row, dataclasses.replace(row, disputed=True))
     if finding is Finding.STRAY:
-        if any(_same_thing(stray, item.facts) for stray in row.strays):
-            return row
         ending.trail(tx, row, "resource.clean")
-        return provisioners.store(tx, row, dataclasses.replace(row, strays=(*row.strays, item.facts), next_at=tx.now()))
+        return provisioners.clean(tx, row, item.facts)
     if row.leased_until_at is not None and row.leased_until_at > tx.now():
         return row  # whoever carries it sees for himself
     return conclusion.drifted(tx, row, item.facts)
@@ -178,10 +176,6 @@ def _added(tally: model.Sweep, found: dict[Finding, int]) -> model.Sweep:
         strays=tally.strays + found[Finding.STRAY],
         quarantined=tally.quarantined + found[Finding.QUARANTINE],
     )
-
-
-def _same_thing(one: contract.Facts, other: contract.Facts) -> bool:
-    return (one.cloud_id or one.ticket_id) == (other.cloud_id or other.ticket_id)
 
 
 def _chunks(things: Sequence[T]) -> list[Sequence[T]]:

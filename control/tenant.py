@@ -10,9 +10,16 @@ from typing import Annotated, Any, Final
 import msgspec
 
 from control import access, case, document
+from metering import service as metering
+from orders import model as orders_model
+from orders import records as orders
 from primitives import clock
+from provisioners import service as provisioners
+from provisioners.records import resources
+from quotas import grants
+from quotas import service as quotas
 from store.transaction import Transaction
-from tenants import model, people, service, tree
+from tenants import faults, model, people, service, tree
 
 API_VERSION: Final = "govpool/v1"
 
@@ -45,9 +52,11 @@ def create_tenant(code: str, spec: Spec) -> case.UseCase:
             credit_code=spec.credit_code,
             protection_level=spec.protection_level,
             valid_from=_moment(spec.valid_from),
-            not_before=issued_until(tx),
+            not_before=metering.issued_until(tx),
         )
-        return _answer(tx, None, tree.create(tx, new), status=201)
+        made = tree.create(tx, new)
+        grants.grant_defaults(tx, tenant_id=made.id)
+        return _answer(tx, None, made, status=201)
 
     return case.UseCase(action="tenant.create", permit=permit, effect=effect)
 
@@ -73,7 +82,7 @@ def move_tenant(code: str, parent: str, *, valid_from: str = "", if_match: int |
     def effect(tx: Transaction, who: model.Principal, _: model.Permit) -> case.Answer:
         tenant = _seen(tx, code, if_match)
         before = _facts(tx, tenant)
-        after = tree.move(tx, tenant, service.by_code(tx, parent), valid_from=_moment(valid_from), not_before=issued_until(tx))
+        after = _moved(tx, tenant, parent, valid_from)
         return _answer(tx, before, after)
 
     return case.UseCase(action="tenant.move", permit=permit, effect=effect)
@@ -100,8 +109,7 @@ def put_tenant(code: str, spec: Spec, *, if_match: int | None = None) -> case.Us
         facts = _facts(tx, before)
         after = before
         if spec.parent != facts["spec"]["parent"]:
-            parent = service.by_code(tx, spec.parent)
-            after = tree.move(tx, before, parent, valid_from=_moment(spec.valid_from), not_before=issued_until(tx))
+            after = _moved(tx, before, spec.parent, spec.valid_from)
         wanted: dict[str, Any] = {"name": spec.name, "payer": spec.payer or code, "budget_unit": spec.budget_unit}
         wanted |= {"credit_code": spec.credit_code, "protection_level": spec.protection_level}
         values = {field: value for field, value in wanted.items() if value != facts["spec"][field]}
@@ -131,6 +139,7 @@ def offboard_tenant(code: str) -> case.UseCase:
         before = _facts(tx, tenant)
         refuse_living(tx, tenant)
         closing = tenant if tenant.state == model.State.CLOSING else tree.set_state(tx, tenant, model.State.CLOSING)
+        grants.withdraw(tx, tenant_id=tenant.id)
         people.disable_all(tx, closing)
         return _answer(tx, before, tree.set_state(tx, closing, model.State.CLOSED))
 
@@ -170,18 +179,35 @@ def shown(tx: Transaction, tenant: model.Tenant) -> dict[str, Any]:
 
 
 def refuse_living(tx: Transaction, tenant: model.Tenant) -> None:
-    """Raises tenant.not_empty while resources, orders or reservations of the tenant live."""
-    del tx, tenant
+    """Raises tenant.not_empty while resources, reservations or open orders of the tenant live."""
+    living = provisioners.list_scoped(tx, resources.Filter(tenant_ids=[tenant.id]), limit=1000)
+    open_orders = [
+        order
+        for state in (orders_model.State.WAITING_FOR_APPROVAL, orders_model.State.DELIVERING)
+        for order in orders.listed(tx, tenant_ids=[tenant.id], state=str(state), before=None, limit=1000)
+    ]
+    held = quotas.reservations(tx, tenant_id=tenant.id)
+    for what, count in (("resources", len(living)), ("open orders", len(open_orders)), ("reservations", held)):
+        if count:
+            raise faults.NOT_EMPTY(tenant=tenant.code, count=count, what=what)
 
 
-def issued_until(tx: Transaction) -> datetime.datetime | None:
-    """The end of the last month with an issued statement: no dated change may reach behind it."""
-    del tx
-    return None
+def _moved(tx: Transaction, tenant: model.Tenant, parent: str, valid_from: str) -> model.Tenant:
+    """Move a tenant and carry what its subtree holds of the quotas from the old ancestors to the new."""
+    above = service.path_ids(tx, tenant.id)[1:]
+    after = tree.move(
+        tx,
+        tenant,
+        service.by_code(tx, parent),
+        valid_from=_moment(valid_from),
+        not_before=metering.issued_until(tx),
+    )
+    grants.move_subtree(tx, tenant_id=tenant.id, above_before=above, above_after=service.path_ids(tx, tenant.id)[1:])
+    return after
 
 
 def _updated(tx: Transaction, who: model.Principal, tenant: model.Tenant, values: dict[str, Any], valid_from: str) -> model.Tenant:
-    dated: dict[str, Any] = {"valid_from": _moment(valid_from), "not_before": issued_until(tx)}
+    dated: dict[str, Any] = {"valid_from": _moment(valid_from), "not_before": metering.issued_until(tx)}
     after = tenant
     if "name" in values:
         after = tree.rename(tx, after, values["name"], **dated)

@@ -20,9 +20,9 @@ def create_all(connection: engines.Connection) -> None:
     """Make every declared table, index and trigger in an empty database."""
     dialect = engines.DIALECTS[connection.dialect]
     for table in columns.METADATA.sorted_tables:
-        connection.rows(str(schema.CreateTable(table).compile(dialect=dialect)), None)
+        connection.rows(str(schema.CreateTable(table).compile(dialect=dialect)), {})  # not None: a compiled % is doubled
         for index in sorted(table.indexes, key=lambda one: str(one.name)):
-            connection.rows(str(schema.CreateIndex(index).compile(dialect=dialect)), None)
+            connection.rows(str(schema.CreateIndex(index).compile(dialect=dialect)), {})
     restore_triggers(connection)
 
 

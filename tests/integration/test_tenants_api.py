@@ -299,9 +299,11 @@ def test_every_question_about_rights_has_a_line_in_the_role_table() -> None:
     asked = set()
     for path in (ROOT / "control").glob("**/*.py"):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            if not isinstance(node, ast.Call) or getattr(node.func, "attr", "") not in ("require", "tenant", "own"):
+            if not isinstance(node, ast.Call) or getattr(node.func, "attr", "") not in ("require", "tenant", "own", "scope"):
                 continue
-            words = [argument.value for argument in node.args if isinstance(argument, ast.Constant)]
+            named = {each.arg: each.value for each in node.keywords}
+            given = [*node.args, *(named[name] for name in ("verb", "kind") if name in named)]
+            words = [each.value for each in given if isinstance(each, ast.Constant)]
             if len(words) == 2:
                 asked.add((str(path.relative_to(ROOT)), words[1], words[0]))
     known = {pair for pairs in role_table.TABLE.values() for pair in pairs} | role_table.SELF

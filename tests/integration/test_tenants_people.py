@@ -1,6 +1,7 @@
 """People, accounts and roles: what may never come together, and what everyone may see; on both databases."""
 
 import collections
+import dataclasses
 
 import hypothesis
 import pytest
@@ -8,8 +9,8 @@ from hypothesis import strategies
 
 from primitives import errors, ids
 from store import database as store_database
-from store import transaction
-from tenants import model, people, service, signin, tree
+from store import installation, transaction
+from tenants import model, people, role_table, service, signin, tree
 from tests.integration.tenants_world import QUICK, city_and_bureau, code_of, experiment, principal, someone
 
 ADMINISTRATORS = ["system_admin", "security_admin", "audit_admin"]
@@ -235,5 +236,57 @@ def test_a_frozen_department_reads_but_changes_nothing_until_operators_free_it(d
         assert service.require(tx, operator, "delete", "vm", tenant_id=branch.id)
         tree.set_state(tx, bureau, model.State.ACTIVE)
         assert service.require(tx, who, "submit", "order", tenant_id=branch.id)
+
+    experiment(database, run)
+
+
+WORLDS = strategies.tuples(
+    strategies.lists(strategies.integers(0, 5), min_size=1, max_size=7),  # parent of tenant n + 1, modulo
+    strategies.lists(strategies.tuples(strategies.sampled_from(list(model.Role)), strategies.integers(0, 7)), max_size=4),
+    strategies.sets(strategies.integers(1, 7), max_size=2),  # frozen
+    strategies.sampled_from([("show", "vm"), ("submit", "order"), ("set", "grant"), ("read", "audit"), ("list", "person")]),
+)
+
+
+@QUICK
+@hypothesis.given(world=WORLDS)
+def test_require_and_scope_equal_a_naive_walk_up_the_tree(
+    database: store_database.Database,
+    world: tuple[list[int], list[tuple[model.Role, int]], set[int], tuple[str, str]],
+) -> None:
+    wishes, bound, frozen, (verb, kind) = world
+    printed = {(line["verb"], line["kind"]): line["roles"].split() for line in role_table.lines()}[verb, kind]
+
+    def run(tx: transaction.Transaction) -> None:
+        installation.create(tx)
+        nodes = [tree.create(tx, tree.NewTenant(code="root", name="市", parent=None))]
+        parents = [-1]
+        for number, wish in enumerate(wishes, 1):
+            parents.append(wish % number)
+            nodes.append(tree.create(tx, tree.NewTenant(code=f"t{number}", name="局", parent=nodes[parents[number]])))
+        holdings = [(role, at % len(nodes)) for role, at in bound]
+        person = people.create_person(tx, "张伟")
+        bindings = tuple(model.Binding(role=role, tenant_id=nodes[at].id) for role, at in holdings)
+        who = dataclasses.replace(principal(tx, people.create_account(tx, "zhang", person, nodes[0])), bindings=bindings)
+        cold = {number for number in frozen if number < len(nodes)}
+        for number in cold:
+            tree.set_state(tx, nodes[number], model.State.FROZEN)
+        visible = set()
+        for asked in range(len(nodes)):
+            up, node = {asked}, asked
+            while parents[node] >= 0:
+                node = parents[node]
+                up.add(node)
+            roles = {str(role) for role, at in holdings if at in up}
+            allowing = roles & set(printed)
+            strong = allowing & {"operator", "system_admin", "security_admin", "audit_admin"}
+            expected = "object.unknown" if not roles else "role.forbidden" if not allowing else ""
+            if not expected and up & cold and verb in ("submit", "set") and not strong:
+                expected = "tenant.frozen"
+            assert code_of(service.require, tx, who, verb, kind, tenant_id=nodes[asked].id) == expected
+            if allowing:
+                visible.add(nodes[asked].id)
+        scope = service.scope(tx, who, verb=verb, kind=kind)
+        assert (visible == {node.id for node in nodes}) if scope.everything else (visible == set(scope.tenant_ids))
 
     experiment(database, run)

@@ -16,7 +16,7 @@ from typing import Any, Final
 
 ROOT: Final = pathlib.Path(__file__).resolve().parents[1]
 REFERENCE: Final = ROOT / "docs" / "reference"
-BY_HAND: Final = frozenset({"usage-event.md"})
+BY_HAND: Final = frozenset({"reading-csv.md", "usage-event.md"})
 NOTE: Final = "<!-- Written by `make docs` from the code.  Do not edit. -->"
 
 
@@ -97,8 +97,8 @@ def verbs(noun: str) -> Iterator[tuple[str, Any]]:
 
     from cli import main as front
 
-    module = importlib.import_module(f"cli.{front._MODULES.get(noun, noun)}")
-    app = getattr(module, "diff" if noun == "diff" else "app")
+    name = front.MODULES.get(noun, noun)
+    app = getattr(importlib.import_module(f"cli.{name}"), "app" if name == noun else noun)
     yield from below(f"govpool {noun}", typer.main.get_command(app))
 
 
@@ -119,7 +119,9 @@ def parameters(command: Any, lang: str) -> list[str]:
         if each.name == "help":
             continue
         shown = (
-            f"`{each.human_readable_name}`" if each.param_type_name == "argument" else ", ".join(f"`{one}`" for one in each.opts)
+            f"`{(each.metavar or each.name or '').upper()}`"
+            if each.param_type_name == "argument"
+            else ", ".join(f"`{one}`" for one in each.opts)
         )
         required = {"en": "required", "zh": "必填"}[lang] if each.required else ""
         default = (
@@ -184,7 +186,7 @@ def faults() -> str:
 
     import_faults()
     rows = [
-        [f"`{code}`", str(problem.status_of(fault())), str(failure._EXIT.get(fault.kind.value, failure.FAILED)), *cells(fault)]
+        [f"`{code}`", str(problem._STATUS_OF_CODE.get(code, problem.STATUS[fault.kind])), str(failure.EXIT.get(fault.kind.value, failure.FAILED)), *cells(fault)]
         for code, fault in sorted(errors.CATALOGUE.items())
     ]
     intro = "The `code` never changes; texts are for people. Braces stand for values, which an answer of the API also carries as they are."

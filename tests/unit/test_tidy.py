@@ -274,7 +274,7 @@ def test_each_noun_of_the_command_line_has_its_module_and_no_other_module_hides_
     from cli import main
 
     modules = {each.path.stem for each in sources() if each.room == "cli"}
-    nouns = {main._MODULES.get(noun, noun) for noun in main.NOUNS}
+    nouns = {main.MODULES.get(noun, noun) for noun in main.NOUNS}
     assert nouns <= modules, f"without a module: {sorted(nouns - modules)}"
     used = {
         name.removeprefix("cli.") for each in sources() if each.room == "cli" for name in imported(each) if name.startswith("cli.")

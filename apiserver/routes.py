@@ -15,10 +15,16 @@ MODULES: Final = (
     "role",
     "notice",
     "status",
+    "template",
+    "resource",
+    "price",
+    "order",
     "backup",
     "approval",
     "audit",
     "apply",
+    "usage",
+    "statement",
 )
 
 

@@ -17,7 +17,7 @@ class Shelf:
         """2 vCPU, 4 GiB, 40 GiB."""
         return {"cpu_milli": 2000, "ram_mib": 4096, "disk_gib": 40}
 
-    def image(self, name: str) -> Any:
+    def image(self, name: str, kind: str) -> Any:
         """Any image is there."""
         return name
 

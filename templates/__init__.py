@@ -1,0 +1,1 @@
+"""Room `templates`: the catalogue, versioned YAML beside `catalog.py`."""

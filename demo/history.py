@@ -28,6 +28,11 @@ def events(month: str, fleet: str) -> Iterator[dict[str, Any]]:
                 yield from _of_guest(first, words, number)
 
 
+def text(month: str, fleet: str) -> str:
+    """The events of a month as the lines of an import file."""
+    return "".join(json.dumps(event, ensure_ascii=False) + "\n" for event in events(month, fleet))
+
+
 def _of_guest(first: datetime.datetime, words: list[str], number: int) -> Iterator[dict[str, Any]]:
     tenant, project, kind, name = words[:4]
     amounts = _amounts(words[4:7])
@@ -64,5 +69,4 @@ def _amounts(texts: list[str]) -> dict[str, int]:
 
 
 if __name__ == "__main__":
-    for event in events(sys.argv[1], (HERE / "fleet.txt").read_text(encoding="utf-8")):
-        sys.stdout.write(json.dumps(event, ensure_ascii=False) + "\n")
+    sys.stdout.write(text(sys.argv[1], (HERE / "fleet.txt").read_text(encoding="utf-8")))

@@ -49,7 +49,6 @@ class Stage:
     def __init__(self, out: pathlib.Path) -> None:
         self.out = out
         self.server = ""
-        self.tokens: dict[str, str] = {}
         self._running: list[tuple[str, subprocess.Popen[str]]] = []
         self._transcript = threading.Lock()
         shutil.rmtree(out, ignore_errors=True)
@@ -61,7 +60,12 @@ class Stage:
         """Start a `govpool` process that stays; its talk goes to <name>.log."""
         log = (self.out / f"{name}.log").open("w", encoding="utf-8")
         process = subprocess.Popen(
-            [str(GOVPOOL), *arguments], stdout=subprocess.PIPE, stderr=log, text=True, env=self._environment(""), start_new_session=True
+            [str(GOVPOOL), *arguments],
+            stdout=subprocess.PIPE,
+            stderr=log,
+            text=True,
+            env=self._environment(""),
+            start_new_session=True,
         )
         self._running.append((name, process))
         return process
@@ -98,13 +102,22 @@ class Stage:
                 process.wait()
         self._running.clear()
 
+    def pids(self) -> list[int]:
+        """The processes that run now."""
+        return [process.pid for _, process in self._running]
+
     # -- people --------------------------------------------------------------------------------------------------------------------
 
     def type(self, who: str, line: str, *, expect: Iterable[int] = (0,)) -> Done:
         """`who` types a command; raises StoryError unless it ends with one of the exit codes expected."""
         words = shlex.split(line)
         ran = subprocess.run(
-            [str(GOVPOOL), *words], env=self._environment(who), capture_output=True, text=True, stdin=subprocess.DEVNULL, check=False
+            [str(GOVPOOL), *words],
+            env=self._environment(who),
+            capture_output=True,
+            text=True,
+            stdin=subprocess.DEVNULL,
+            check=False,
         )
         done = Done(f"govpool {line}", ran.returncode, ran.stdout, ran.stderr)
         self._write(who, done)
@@ -115,7 +128,6 @@ class Stage:
     def login(self, who: str, code: str) -> None:
         """Exchange a one-use code; from here on `who` is signed in."""
         self.type(who, f"login --code {code} --server {self.server}")
-        self.tokens[who] = ""
 
     def at_once(self, tasks: Iterable[Callable[[], T]], people: int = 4) -> list[T]:
         """Several people at work in parallel; results in the order of the tasks."""

@@ -49,6 +49,7 @@ def pages() -> dict[str, str]:
         "commands.zh.md": in_language("zh"),
         "api.md": api(),
         "openapi.json": openapi(),
+        "documents.md": documents(),
         "errors.md": faults(),
         "settings.md": settings(),
         "roles.md": roles(),
@@ -175,6 +176,67 @@ def openapi() -> str:
     return json.dumps(json.loads(made.document(tuple(routes.gathered()))), ensure_ascii=False, indent=1) + "\n"
 
 
+def documents() -> str:
+    """Every kind that `apply` takes, with the fields of its spec."""
+    import msgspec
+
+    from apiserver import routes
+    from control import document
+
+    routes.gathered()
+    parts = []
+    for kind, registered in sorted(document.KINDS.items()):
+        (schema,), components = msgspec.json.schema_components([registered.spec], ref_template="#/{name}")
+        after = f"Applied after {', '.join(sorted(registered.after_kinds))}." if registered.after_kinds else ""
+        parts += [f"## {kind}", "", *([after, ""] if after else []), *fields(schema, components)]
+    intro = (
+        "What `govpool apply -f` and `govpool diff -f` read: YAML or JSON, many documents in one file, all or nothing, each checked for its own\n"
+        "right. `{apiVersion: govpool/v1, kind, metadata: {name, tenant, project}, spec}`; a `metadata.generation` is checked when it is there, a\n"
+        "`status` ignored. Unknown fields are refused. A file has at most 256 KiB, 500 documents and 32 levels, no aliases, no duplicate keys."
+    )
+    return page("Documents", intro, *parts)
+
+
+def fields(schema: dict[str, Any], components: dict[str, Any], prefix: str = "") -> list[str]:
+    """The table of the fields of a struct; structs within come below it."""
+    struct = components[schema["$ref"].removeprefix("#/")] if "$ref" in schema else schema
+    required = struct.get("required", [])
+    rows, inner = [], []
+    for name, each in struct.get("properties", {}).items():
+        default = (
+            "required"
+            if name in required
+            else ""
+            if each.get("default") in (None, "", [], {})
+            else f"`{json.dumps(each['default'])}`"
+        )
+        rows.append([f"`{prefix}{name}`", shape(each, components), default, each.get("description", "")])
+        for ref in sorted({*re.findall(r"'#/([^']+)'", str(each))}):
+            if components[ref].get("type") == "object" and "properties" in components[ref]:
+                inner += fields({"$ref": f"#/{ref}"}, components, f"{prefix}{name}[]." if "items" in each else f"{prefix}{name}.")
+    return [table(["field", "value", "default", "meaning"], rows), *inner]
+
+
+def shape(schema: dict[str, Any], components: dict[str, Any]) -> str:
+    """The type and bounds of a value in a few words."""
+    if "$ref" in schema:
+        return shape(components[schema["$ref"].removeprefix("#/")], components)
+    if "anyOf" in schema:
+        return " or ".join(shape(each, components) for each in schema["anyOf"])
+    if "enum" in schema:
+        return ", ".join(f"`{each}`" for each in schema["enum"])
+    kind = schema.get("type", "any")
+    if kind == "array":
+        return f"list of {shape(schema.get('items', {}), components)}"
+    limits = [
+        f"{schema['minimum']} to {schema['maximum']}" if "minimum" in schema and "maximum" in schema else "",
+        f"at most {schema['maxLength']} characters" if "maxLength" in schema else "",
+        f"`{schema['pattern']}`" if "pattern" in schema else "",
+    ]
+    names = {"string": "text", "integer": "whole number", "boolean": "true or false", "object": "mapping", "null": "null"}
+    return ", ".join([names.get(kind, kind), *filter(None, limits)])
+
+
 # ------------------------------------------------------------------------------------------------------------------ faults
 
 
@@ -186,7 +248,12 @@ def faults() -> str:
 
     import_faults()
     rows = [
-        [f"`{code}`", str(problem._STATUS_OF_CODE.get(code, problem.STATUS[fault.kind])), str(failure.EXIT.get(fault.kind.value, failure.FAILED)), *cells(fault)]
+        [
+            f"`{code}`",
+            str(problem._STATUS_OF_CODE.get(code, problem.STATUS[fault.kind])),
+            str(failure.EXIT.get(fault.kind.value, failure.FAILED)),
+            *cells(fault),
+        ]
         for code, fault in sorted(errors.CATALOGUE.items())
     ]
     intro = "The `code` never changes; texts are for people. Braces stand for values, which an answer of the API also carries as they are."

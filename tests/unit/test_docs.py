@@ -85,6 +85,24 @@ def test_every_command_says_what_it_does_and_so_does_every_option(generate: Any,
         assert [name for name, text in chinese if not re.search(r"[\u4e00-\u9fff]", text)] == []
 
 
+def test_every_command_that_a_fault_or_a_page_names_exists(generate: Any) -> None:
+    from cli import main
+    from primitives import errors
+
+    generate.import_faults()
+    known = {name for noun in main.NOUNS for name, _ in generate.verbs(noun)}
+    nouns = {name.rsplit(" ", 1)[0] for name in known if name.count(" ") == 2}
+    texts = {code: f"{fault.mend_en}\n{fault.mend_zh}" for code, fault in errors.CATALOGUE.items()}
+    texts |= {str(page.relative_to(ROOT)): page.read_text("utf-8") for page in PAGES if page.parent != REFERENCE}
+    wrong = []
+    for place, text in texts.items():
+        for command in re.findall(r"govpool [a-z][a-z-]+(?: [a-z][a-z-]+(?![\w=.@/]))?", text):
+            noun = " ".join(command.split()[:2])
+            if not (noun in known or command in known or command in nouns):
+                wrong.append(f"{place}: {command}")
+    assert wrong == []
+
+
 def test_every_route_says_what_it_does(generate: Any) -> None:
     from apiserver import routes
 

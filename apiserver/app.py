@@ -138,7 +138,15 @@ class Api:
         context = case.with_body(context, raw)
         body = decode.body(declared, raw) if declared.body is not None else None
         return route.Call(
-            route=declared, path=path, query=query, body=body, raw=raw, context=context, wiring=self.wiring, dry_run=dry_run
+            route=declared,
+            path=path,
+            query=query,
+            body=body,
+            raw=raw,
+            context=context,
+            wiring=self.wiring,
+            dry_run=dry_run,
+            counts=self.counts,
         )
 
     def _context(self, declared: route.Route, request: requests.Request, token: str, trace: str, lang: str) -> case.Context:
@@ -151,7 +159,7 @@ class Api:
             path=request.url.path,
             if_match=decode.if_match(declared, request.headers.get("if-match")),
             lang=lang,
-            source=request.client.host if request.client else "",
+            source=_source(request),
             reason=decode.reason(request.headers.get("x-govpool-reason")),
         )
 
@@ -217,6 +225,13 @@ def _no_method(by_method: dict[str, route.Route], request: requests.Request) -> 
 def _trace(request: requests.Request) -> str:
     given = request.headers.get("x-request-id", "")
     return given if _TRACE.fullmatch(given) else ids.new("req")
+
+
+def _source(request: requests.Request) -> str:
+    """The address that the request came from; one that a proxy passed on never counts as local."""
+    host = request.client.host if request.client else ""
+    forwarded = request.headers.get("x-forwarded-for") or request.headers.get("forwarded")
+    return f"{host} for {forwarded[:100]}" if forwarded else host
 
 
 def _token(request: requests.Request) -> str:

@@ -27,6 +27,7 @@ Path parameters are 1 to 128 printable characters without '/', as text.  A read 
 file; when the answer is a document, its `metadata.generation` becomes the ETag.  `if_match=True` refuses a call without If-Match.
 """
 
+import collections
 import dataclasses
 from collections.abc import Callable
 from typing import Any, Final, Literal, TypeVar
@@ -65,6 +66,9 @@ class Call:
     wiring: Any
     who: Any = None  # the principal; reads and work only
     dry_run: bool = False  # the caller wants a rehearsal
+    counts: "collections.Counter[tuple[str, str, int]]" = dataclasses.field(
+        default_factory=collections.Counter
+    )  # of this process; for /metrics
 
     def perform(self, use_case: case.UseCase, *, part: str = "") -> case.Answer:
         """Run a use case on the lane and wait for its durable commit; for `work` handlers, never for `change`.

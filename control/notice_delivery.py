@@ -55,6 +55,7 @@ _DUE: Final = (
     .order_by(_D.c.due_at)
     .limit(BATCH)
 )
+_COUNTS: Final = sa.select(_D.c.state, sa.func.count().label("n")).group_by(_D.c.state)
 _CLAIM: Final = sa.update(_D).where(_key).values(due_at=sa.bindparam("until"), tries=sa.bindparam("count"))
 _SETTLE: Final = (
     sa.update(_D)
@@ -152,6 +153,11 @@ def settle(tx: Transaction, delivery: Delivery, answer: str, *, sent: bool) -> N
 def send(delivery: Delivery, settings: Settings) -> str:
     """Send one delivery; returns what the other side said.  Raises OSError, SMTPException or ValueError."""
     return _mail(delivery, settings) if delivery.channel == MAIL else _post(delivery, settings)
+
+
+def counts(tx: Transaction) -> dict[str, int]:
+    """Number of deliveries by state."""
+    return {row["state"]: row["n"] for row in tx.execute(_COUNTS)}
 
 
 def signature(key: bytes, notice_id: str, timestamp: str, content: bytes) -> str:

@@ -8,6 +8,7 @@ import msgspec
 from apiserver import faults, openapi, route, routes
 from control import status
 from primitives import version
+from store.transaction import Transaction
 
 _STATIC: Final = pathlib.Path(__file__).parent.parent / "static"
 _POLICY: Final = (
@@ -40,6 +41,20 @@ def readyz(call: route.Call) -> Any:
     return {"status": "ready", "version": version.VERSION}
 
 
+def scrape(call: route.Call) -> Any:
+    """Metrics in the Prometheus text format: from this machine, or with the token of a viewer at the root."""
+    from control import metrics
+
+    def reading(tx: Transaction) -> bytes:
+        if call.context.token or not metrics.local(call.context.source):
+            metrics.allowed(tx, call.context)
+        return metrics.exposition(tx, call.wiring, call.counts)
+
+    if not call.context.token and not metrics.local(call.context.source):
+        raise faults.NO_TOKEN()
+    return route.Raw(content=call.read(reading), media="text/plain; version=0.0.4; charset=utf-8")
+
+
 def api(call: route.Call) -> Any:
     """The OpenAPI 3.1 document."""
     return route.Raw(content=openapi.document(tuple(routes.gathered())), media="application/json")
@@ -64,6 +79,7 @@ def _static(name: str) -> route.Raw:
 ROUTES = [
     route.now("GET", "/healthz", "health.show", healthz, answer=Health),
     route.look("GET", "/readyz", "ready.show", readyz, answer=Health),
+    route.look("GET", "/metrics", "metrics.show", scrape, media="text/plain"),
     route.now("GET", "/openapi.json", "openapi.show", api),
     route.now("GET", "/docs", "docs.show", docs, media="text/html"),
     route.now("GET", "/docs/{file}", "docs.file", docs_file, media="text/css"),

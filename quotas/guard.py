@@ -1,6 +1,7 @@
 """The guard over one path of the tree, leaf to root: what a level cannot cover from its own quota rises to the next.
 
-Right even without the lane: each level says yes or no in one conditional UPDATE, with a CHECK behind it.
+Right even without the lane: each level says yes or no in one conditional UPDATE, with a CHECK behind it.  (The lane keeps two requests for several
+names from waiting for each other; without it PostgreSQL would end one of them.)
 """
 
 from collections.abc import Mapping, Sequence

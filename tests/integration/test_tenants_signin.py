@@ -8,7 +8,7 @@ import pytest
 
 from primitives import clock
 from store import database as store_database
-from store import transaction
+from store import installation, transaction
 from tenants import model, people, secret, service, signin
 from tests.integration.tenants_world import city_and_bureau, code_of, experiment
 
@@ -101,6 +101,16 @@ def test_a_revoked_token_is_refused_at_once_and_an_enrolment_voids_the_others(da
     assert check(database, other) == ""
     database.lane.run(lambda tx: signin.enrol(tx, account))
     assert check(database, other) == "token.revoked"
+
+
+def test_a_restore_voids_every_token_and_code(database: store_database.Database) -> None:
+    account, token = signed_in(database)
+    code = database.lane.run(lambda tx: signin.new_code(tx, account))
+    database.lane.run(installation.raise_epoch)
+    assert check(database, token) == "token.revoked"
+    assert code_of(database.lane.run, lambda tx: signin.login(tx, code)) == "login.code"
+    fresh = database.lane.run(lambda tx: signin.enrol(tx, account, at_console=True))
+    assert database.lane.run(lambda tx: signin.login(tx, fresh))
 
 
 def test_an_administrator_is_enrolled_only_at_the_console(database: store_database.Database) -> None:

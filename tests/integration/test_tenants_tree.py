@@ -51,7 +51,7 @@ STEPS = strategies.lists(
     strategies.tuples(
         strategies.sampled_from(["create", "create", "move"]),
         strategies.integers(0, 30),
-        strategies.integers(0, 30),
+        strategies.one_of(strategies.just(-1), strategies.integers(0, 30)),  # -1, the newest, makes deep trees
         strategies.integers(0, 60),
     ),
     min_size=1,
@@ -60,6 +60,7 @@ STEPS = strategies.lists(
 
 
 @QUICK
+@hypothesis.example(steps=[("create", 0, -1, 0)] * 8)  # the ninth level
 @hypothesis.given(steps=STEPS)
 def test_a_dated_tree_never_cycles_never_overlaps_and_is_never_nine_deep(
     database: store_database.Database, steps: list[tuple[str, int, int, int]]

@@ -1,7 +1,7 @@
 """Backups of a running server; verifying and restoring them at the server's console; accepting a restored state.
 
-A restore raises the epoch, so tokens and leases are void and sweeps only report.  What departments got or gave back between the backup and the restore is
-listed and disputed, on no statement, and never deleted, until two of the three administrators accept (`restore accept`).
+A restore raises the epoch, so tokens and leases are void and sweeps only report.  What departments got or gave back between the
+backup and the restore is listed and disputed, on no statement, and never deleted, until two of the three administrators accept.
 """
 
 import hashlib

@@ -1,7 +1,7 @@
 """Orders: submit, decide, end.  Where units, room, price and resource-to-be meet in one transaction (DESIGN 2, first flow).
 
-Submitting reserves everything at once.  Where a rule asks for an approval the order waits, with name, quota and room held, until its deadline; approval
-makes the resource rows in its own transaction, anything else releases.  What happens after the commit is the reconciler's.
+Submitting reserves everything at once.  Where a rule asks for an approval the order waits, with name, quota and room held, until its
+deadline; approval makes the resource rows in its own transaction, anything else releases.  What happens after the commit is the reconciler's.
 """
 
 import dataclasses
@@ -70,7 +70,10 @@ class _Ground:
 
 
 def submit(wish: OrderWish, *, bin_days: int) -> case.UseCase:
-    """Submit an order; what it deletes lies in the recycle bin for `bin_days`.  Refused whole (quota.exceeded, pool.full, price.missing ...) or accepted whole."""
+    """Submit an order; what it deletes lies in the recycle bin for `bin_days`.
+
+    Refused whole (quota.exceeded, pool.full, price.missing ...) or accepted whole.
+    """
 
     def permit(tx: Transaction, who: tenants_model.Principal) -> tenants_model.Permit:
         return access.tenant(tx, who, wish.tenant, "submit", "order")[1]

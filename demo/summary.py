@@ -112,7 +112,8 @@ def _told_halls(facts: dict[str, Any], month: str) -> Iterable[str]:
     for told in facts["halls"]:
         pue = told["answer"]
         name = ("i" if pue["interim"] else "") + pue["name"]
-        yield f"  {pue['hall']}: {name} {pue['value']} (category {pue['category']}; {pue['facility_wh']} Wh / {pue['it_wh']} Wh over {pue['intervals']} intervals)"
+        sums = f"{pue['facility_wh']} Wh / {pue['it_wh']} Wh over {pue['intervals']} intervals"
+        yield f"  {pue['hall']}: {name} {pue['value']} (category {pue['category']}; {sums})"
         yield f"    completeness: energy {pue['completeness']['energy']}, profile {pue['completeness']['profile']}; quality {pue['quality']}"
         yield f"    reportable: {'yes' if pue['reportable'] else 'not yet'}"
         yield from (f"      - {_reason(reason)}" for reason in pue["reasons"])

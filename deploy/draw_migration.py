@@ -2,8 +2,8 @@
 
     python deploy/draw_migration.py 0002 "budgets"
 
-Read what it writes: Alembic sees tables, columns, indexes and constraints, not data and not triggers (`store.migrate` makes all triggers again after each
-upgrade).  Expand first; contract in a later release.
+Read what it writes: Alembic sees tables, columns, indexes and constraints, not data and not triggers (`store.migrate` makes all
+triggers again after each upgrade).  Expand first; contract in a later release.
 """
 
 import pathlib

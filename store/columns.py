@@ -87,7 +87,7 @@ class among(elements.ColumnElement[bool]):
         self.bind = sa.bindparam(parameter, type_=sa.types.NullType())
 
     __visit_name__ = "among"
-    _traverse_internals = [
+    _traverse_internals: Any = [  # noqa: RUF012 -- SQLAlchemy reads the list as it is
         ("column", sa.sql.visitors.InternalTraversal.dp_clauseelement),
         ("bind", sa.sql.visitors.InternalTraversal.dp_clauseelement),
     ]

@@ -9,8 +9,8 @@ from typing import Any, Final
 import sqlalchemy as sa
 
 from primitives import clock
-from store import database as store_database
 from store import columns, engines, faults, schema
+from store import database as store_database
 
 HEAD: Final = "0001"
 """The revision of this release; a test holds it against the newest file of `migrations/versions`."""

@@ -79,7 +79,7 @@ def _compile(statement: sa.Executable, dialect: str, parameters: dict[str, Any])
     options: dict[str, Any] = {}
     if isinstance(statement, sa.Insert):
         form = statement.inline()
-        if not statement._values and not statement._multi_values and statement.select is None:  # noqa: SLF001 -- no public way to ask
+        if not statement._values and not statement._multi_values and statement.select is None:
             options["column_keys"] = list(parameters)
     made = form.compile(dialect=engines.DIALECTS[dialect], **options)
     if not isinstance(made, compiler.SQLCompiler):

@@ -25,6 +25,10 @@ MODULES: Final = (
     "apply",
     "usage",
     "statement",
+    "hall",
+    "meter",
+    "reading",
+    "pue",
 )
 
 

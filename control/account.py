@@ -43,8 +43,10 @@ def show_account(tx: Transaction, who: model.Principal, code: str) -> dict[str, 
 def enrol_account(code: str) -> case.UseCase:
     """A fresh one-use code; every token and code of the account so far is void."""
 
-    def effect(tx: Transaction, _: model.Principal, __: model.Permit) -> case.Answer:
+    def effect(tx: Transaction, who: model.Principal, _: model.Permit) -> case.Answer:
         found = people.account(tx, code)
+        if found.person_id != who.person_id:
+            _refuse_beyond(tx, who, found)
         secret = signin.enrol(tx, found)
         body = {"account": found.code, "code": secret, "code_expires_at": clock.text(tx.now() + signin.CODE_LIFE)}
         return _answer(found, body, secret=True)
@@ -94,6 +96,14 @@ def permit(tx: Transaction, who: model.Principal, account: model.Account, verb: 
     if own and (verb == "show" or account.kind == "service"):
         return access.own(who, "list" if verb == "show" else verb, "account")
     return access.require(tx, who, verb, "account", tenant_id=account.tenant_id)
+
+
+def _refuse_beyond(tx: Transaction, who: model.Principal, account: model.Account) -> None:
+    """A code is all the power of its account, so its roles must lie where the caller may enrol.  Raises account.beyond."""
+    within = access.scope(tx, who, verb="enrol", kind="account")
+    nodes = {binding.tenant_id for binding in people.account_roles(tx, account)}
+    if not within.everything and not nodes <= set(within.tenant_ids):
+        raise faults.ENROL_BEYOND(account=account.code)
 
 
 def _asked(code: str, verb: str) -> case.Permit:

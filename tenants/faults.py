@@ -172,6 +172,14 @@ ENROL_ADMINISTRATOR: Final = errors.Fault(
     mend_en="revoke the role, enrol, grant it again (two persons); or print a code on the server: govpool init --enrol {account}",
     mend_zh="请先撤销角色、重新登记后再授权（须两人），或在服务器上执行：govpool init --enrol {account}",
 )
+ENROL_BEYOND: Final = errors.Fault(
+    "account.beyond",
+    errors.Kind.FORBIDDEN,
+    en="{account} holds a role beyond your reach: whoever got its code could act there",
+    zh="账号 {account} 具有您管辖范围之外的角色，取得其登录码即可在该处操作",
+    mend_en="ask a system administrator higher up: govpool account enrol {account}",
+    mend_zh="请由更上级的系统管理员执行：govpool account enrol {account}",
+)
 TOKEN_UNKNOWN: Final = errors.Fault(
     "token.unknown",
     errors.Kind.UNAUTHENTICATED,

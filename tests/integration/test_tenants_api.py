@@ -219,6 +219,18 @@ def ask(client: api.Client, method: str, target: str, body: object = None) -> No
     client.call(method, path, body, query=dict([query.split("=")]) if query else None)
 
 
+def test_a_countys_administrator_cannot_borrow_power_over_the_city(city: City) -> None:
+    city.department("county", "桂城街道")
+    city.person("county", "local", "地方管理员")
+    city.security.post("/v1/bindings", {"account": "local", "role": "system_admin", "tenant": "county"})
+    local = city.login(city.database.lane.run(lambda tx: init._enrol(tx, "local")).code)
+    city.person("county", "clerk", "办事员", "requester")
+    city.person("county", "ops", "周杰", "operator", at="nanhai")
+    assert local.post("/v1/accounts/clerk/enrol")["code"]
+    assert refused(local.post, "/v1/accounts/ops/enrol") == (403, "account.beyond")
+    assert city.system.post("/v1/accounts/ops/enrol")["code"]
+
+
 DOCUMENTS = """
 apiVersion: govpool/v1
 kind: Person

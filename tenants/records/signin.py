@@ -11,9 +11,8 @@ from tenants import model, tables
 _INSERT_TOKEN: Final = sa.insert(tables.TOKENS)
 _INSERT_CODE: Final = sa.insert(tables.CODES)
 _AUTHENTICATE: Final = transaction.sql(  # one statement for everything a request needs to know of its caller
-    "SELECT t.id AS token_id, t.epoch, t.used_at, t.expires_at, t.revoked_at, a.id AS account_id, a.code AS account, a.kind,"
-    " a.disabled_at,"
-    " a.tenant_id, p.id AS person_id, p.name AS person_name, b.role, b.tenant_id AS bound_at,"
+    "SELECT t.id AS token_id, t.epoch, t.used_at, t.expires_at, t.revoked_at, a.id AS account_id, a.code AS account,"
+    " a.kind, a.disabled_at, a.tenant_id, p.id AS person_id, p.name AS person_name, b.role, b.tenant_id AS bound_at,"
     " (SELECT epoch FROM installation) AS installation_epoch"
     " FROM tokens t JOIN accounts a ON a.id = t.account_id JOIN persons p ON p.id = a.person_id"
     " LEFT JOIN bindings b ON b.account_id = a.id AND b.revoked_at IS NULL WHERE t.hash = :hash"
@@ -38,9 +37,9 @@ def renew(tx: transaction.Transaction, token_id: str, now_us: int, idle_us: int)
     """Note the use of a token and move its end, never beyond the end of its whole life and never back."""
     tx.execute(
         transaction.sql(
-            "UPDATE tokens SET used_at = :now, expires_at = CASE WHEN :wanted > ends_at THEN ends_at WHEN :wanted >"
-            " expires_at THEN :wanted"
-            " ELSE expires_at END WHERE id = :token_id AND revoked_at IS NULL AND expires_at > :now"
+            "UPDATE tokens SET used_at = :now, expires_at ="
+            " CASE WHEN :wanted > ends_at THEN ends_at WHEN :wanted > expires_at THEN :wanted ELSE expires_at END"
+            " WHERE id = :token_id AND revoked_at IS NULL AND expires_at > :now"
         ),
         token_id=token_id,
         now=now_us,
@@ -94,8 +93,8 @@ def token_account(tx: transaction.Transaction, token_id: str) -> dict[str, Any] 
     """account_id, account (login name), person_id and tenant_id of a token."""
     return tx.one(
         transaction.sql(
-            "SELECT a.id AS account_id, a.code AS account, a.person_id, a.tenant_id FROM tokens t JOIN accounts a ON a.id ="
-            " t.account_id"
+            "SELECT a.id AS account_id, a.code AS account, a.person_id, a.tenant_id "
+            " FROM tokens t JOIN accounts a ON a.id = t.account_id"
             " WHERE t.id = :token_id"
         ),
         token_id=token_id,

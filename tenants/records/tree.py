@@ -11,6 +11,7 @@ from tenants import model, tables
 
 _T: Final = tables.TENANTS
 _INSERT_TENANT: Final = sa.insert(_T)
+_INSERT_ANCESTOR: Final = sa.insert(tables.ANCESTORS)
 _INSERT_FACT: Final = sa.insert(tables.FACTS)
 _INSERT_PROJECT: Final = sa.insert(tables.PROJECTS)
 _INSERT_OWNER: Final = sa.insert(tables.PROJECT_OWNERS)
@@ -25,25 +26,25 @@ _BELOW: Final = (
 _ADD_ANCESTORS: Final = transaction.sql(
     "INSERT INTO tenant_ancestors (tenant_id, ancestor_id, distance)"
     " SELECT below.tenant_id, above.ancestor_id, below.distance + above.distance + 1"
-    " FROM tenant_ancestors below CROSS JOIN tenant_ancestors above WHERE below.ancestor_id = :tenant_id AND above.tenant_id"
-    " = :parent_id"
+    " FROM tenant_ancestors below CROSS JOIN tenant_ancestors above"
+    " WHERE below.ancestor_id = :tenant_id AND above.tenant_id = :parent_id"
 )
 _CUT_ANCESTORS: Final = transaction.sql(
     "DELETE FROM tenant_ancestors WHERE tenant_id IN (SELECT tenant_id FROM tenant_ancestors WHERE ancestor_id = :tenant_id)"
     " AND ancestor_id NOT IN (SELECT tenant_id FROM tenant_ancestors WHERE ancestor_id = :tenant_id)"
 )
 _PATH: Final = transaction.sql(
-    "SELECT t.id, t.code, t.state FROM tenant_ancestors a JOIN tenants t ON t.id = a.ancestor_id WHERE a.tenant_id ="
-    " :tenant_id ORDER BY a.distance"
+    "SELECT t.id, t.code, t.state FROM tenant_ancestors a JOIN tenants t ON t.id = a.ancestor_id"
+    " WHERE a.tenant_id = :tenant_id ORDER BY a.distance"
 )
 _UPDATE: Final = transaction.sql(
-    "UPDATE tenants SET parent_id = :parent_id, name = :name, payer_id = :payer_id, budget_unit = :budget_unit, credit_code ="
-    " :credit_code,"
-    " protection_level = :protection_level, state = :state, generation = generation + 1 WHERE id = :id"
+    "UPDATE tenants SET parent_id = :parent_id, name = :name, payer_id = :payer_id,"
+    " budget_unit = :budget_unit, credit_code = :credit_code, protection_level = :protection_level, state = :state,"
+    " generation = generation + 1 WHERE id = :id"
 )
 _FACT_ENDS: Final = transaction.sql(
-    "SELECT min(valid_from_at) AS first_from_at, max(valid_from_at) AS latest_from_at FROM tenant_facts WHERE tenant_id ="
-    " :tenant_id AND fact = :fact"
+    "SELECT min(valid_from_at) AS first_from_at, max(valid_from_at) AS latest_from_at"
+    " FROM tenant_facts WHERE tenant_id = :tenant_id AND fact = :fact"
 )
 _FACT_REPLACE: Final = transaction.sql(
     "UPDATE tenant_facts SET value = :value WHERE tenant_id = :tenant_id AND fact = :fact AND valid_from_at = :valid_from_at"
@@ -72,7 +73,7 @@ def insert(tx: transaction.Transaction, tenant: model.Tenant, valid_from_us: int
     facts = {"parent": tenant.parent_id, "name": tenant.name, "payer": tenant.payer_id}
     ends = {"tenant_id": tenant.id, "valid_from_at": valid_from_us, "valid_to_at": tables.FOREVER_US}
     tx.many(_INSERT_FACT, [{**ends, "fact": fact, "value": value} for fact, value in facts.items()])
-    tx.execute(sa.insert(tables.ANCESTORS), tenant_id=tenant.id, ancestor_id=tenant.id, distance=0)
+    tx.execute(_INSERT_ANCESTOR, tenant_id=tenant.id, ancestor_id=tenant.id, distance=0)
     if tenant.parent_id:
         tx.execute(_ADD_ANCESTORS, tenant_id=tenant.id, parent_id=tenant.parent_id)
 

@@ -30,7 +30,7 @@ class Import:
 
 
 def check(tx: Transaction, content: bytes, own: str = "") -> Sequence[reading_file.Row]:
-    """The rows of a file, in a read-only transaction.  `own` is the import that is being resumed.  Raises reading.import_findings with all findings."""
+    """The rows of a file, in a read-only transaction; `own` is the import that is being resumed.  Raises reading.import_findings."""
     findings = reading_file.Findings()
     meters = {meter.code: meter for meter in service.meters(tx)}
     rows = reading_file.read(content, meters, tx.now(), findings)

@@ -49,7 +49,7 @@ READINGS: Final = columns.table(
     columns.text("register", primary_key=True),
     columns.integer("read_at", primary_key=True),
     columns.text("value", primary_key=True),  # decimal text in the register's raw unit
-    columns.text("source"),  # an import id, or 'poll'
+    columns.text("source", primary_key=True),  # an import id, or 'poll'
     columns.integer("recorded_at"),
 )
 columns.append_only(READINGS)

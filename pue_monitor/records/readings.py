@@ -13,10 +13,12 @@ from store.transaction import Transaction
 
 _R: Final = tables.READINGS
 _I: Final = tables.IMPORTS
+_OPEN: Final = "(SELECT id FROM reading_imports WHERE completed_at IS NULL)"  # their readings do not count yet
 _INSERT: Final = transaction.sql(
     "INSERT INTO meter_readings (meter_id, register, read_at, value, source, recorded_at)"
-    " VALUES (:meter_id, :register, :read_at, :value, :source, :recorded_at)"
-    " ON CONFLICT (meter_id, register, read_at, value) DO NOTHING"
+    " SELECT :meter_id, :register, :read_at, :value, :source, :recorded_at WHERE NOT EXISTS (SELECT 1 FROM meter_readings x"
+    " WHERE x.meter_id = :meter_id AND x.register = :register AND x.read_at = :read_at AND x.value = :value"
+    f" AND x.source NOT IN {_OPEN}) ON CONFLICT (meter_id, register, read_at, value, source) DO NOTHING"
 )
 _BEHIND: Final = transaction.sql(
     "INSERT INTO register_progress (meter_id, register, behind_from_at) VALUES (:meter_id, :register, :at)"
@@ -26,23 +28,24 @@ _BEHIND: Final = transaction.sql(
 )
 _AFTER: Final = transaction.sql(
     "SELECT read_at, value FROM meter_readings WHERE meter_id = :meter_id AND register = :register AND read_at > :after"
-    " AND source NOT IN (SELECT id FROM reading_imports WHERE completed_at IS NULL) ORDER BY read_at, value LIMIT :many"
+    f" AND source NOT IN {_OPEN} ORDER BY read_at, value LIMIT :many"
 )
 _STORED: Final = transaction.sql(
     "SELECT read_at, value FROM meter_readings WHERE meter_id = :meter_id AND register = :register"
-    " AND read_at BETWEEN :low AND :high AND source <> :own"
+    f" AND read_at BETWEEN :low AND :high AND source <> :own AND source NOT IN {_OPEN}"
 )
 _LIST: Final = transaction.sql(
     "SELECT m.code AS meter, r.register, r.read_at, r.value, r.source, r.recorded_at FROM meter_readings r"
     " JOIN meters m ON m.id = r.meter_id WHERE r.meter_id = :meter_id AND r.register = :register"
     " AND r.read_at >= :low AND r.read_at < :high AND (r.read_at > :at OR (r.read_at = :at AND r.value > :value))"
-    " ORDER BY r.read_at, r.value LIMIT :many"
+    f" AND r.source NOT IN {_OPEN} ORDER BY r.read_at, r.value LIMIT :many"
 )
 _LAST: Final = transaction.sql(
     "SELECT r.meter_id, r.register, r.read_at, r.value, r.source FROM meter_readings r JOIN"
     " (SELECT meter_id, register, (SELECT MAX(x.read_at) FROM meter_readings x WHERE x.meter_id = p.meter_id"
-    " AND x.register = p.register) AS read_at FROM register_progress p) l"
-    " ON l.meter_id = r.meter_id AND l.register = r.register AND l.read_at = r.read_at ORDER BY r.meter_id, r.register, r.value"
+    f" AND x.register = p.register AND x.source NOT IN {_OPEN}) AS read_at FROM register_progress p) l"
+    " ON l.meter_id = r.meter_id AND l.register = r.register AND l.read_at = r.read_at"
+    f" WHERE r.source NOT IN {_OPEN} ORDER BY r.meter_id, r.register, r.value"
 )
 _ANY: Final = transaction.sql("SELECT 1 AS found FROM meter_readings WHERE meter_id = :meter_id LIMIT 1")
 _SEEN: Final = transaction.sql(
@@ -90,14 +93,12 @@ def stored(tx: Transaction, meter_id: str, register: str, span: tuple[int, int],
         yield row["read_at"], raw.micro(row["value"])
 
 
-def listed(
-    tx: Transaction, meter_id: str, register: str, span: tuple[int, int], after: tuple[int, str], many: int
-) -> list[dict[str, Any]]:
-    """Raw readings in [low, high) later than the key `after`, oldest first."""
+def listed(tx: Transaction, of: tuple[str, str], span: tuple[int, int], after: tuple[int, str], many: int) -> list[dict[str, Any]]:
+    """Raw readings of a (meter, register) in [low, high) later than the key `after`, oldest first."""
     return tx.execute(
         _LIST,
-        meter_id=meter_id,
-        register=register,
+        meter_id=of[0],
+        register=of[1],
         low=span[0],
         high=span[1],
         at=after[0],

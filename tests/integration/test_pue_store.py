@@ -114,9 +114,7 @@ def test_two_values_at_one_moment_cancel_whichever_comes_first(
     assert {quality for _, quality in stored(database, meters["main"]).values()} == {"R"}
 
 
-def test_raw_readings_can_be_neither_changed_nor_deleted(
-    database: store_database.Database, meters: dict[str, model.Meter]
-) -> None:
+def test_raw_readings_can_be_neither_changed_nor_deleted(database: store_database.Database, meters: dict[str, model.Meter]) -> None:
     from store.transaction import sql
 
     append(database, [reading(meters["main"], 0, 0)])
@@ -247,7 +245,28 @@ def test_a_file_is_refused_whole_with_every_line_that_is_wrong(
     }
 
 
-@pytest.mark.parametrize("content", [b"", b"\xff\xfe", b"meter,register\n", b"meter,register,read_at,value\n", "电表".encode("gbk")])
+def test_an_import_given_up_half_way_stands_in_nobodys_way(
+    database: store_database.Database, meters: dict[str, model.Meter]
+) -> None:
+    """Mutants: its readings shadow the same ones of a later file, or conflict with the corrected ones."""
+    content = CSV.encode()
+    rows = database.read(lambda tx: imports.check(tx, content))
+    begun = database.lane.run(lambda tx: imports.begin(tx, "acc", "given up", content, len(rows)))
+    database.lane.run(lambda tx: imports.append(tx, begun.id, rows, len(rows)))
+    corrected = CSV.replace(",400\n", ",450\n").encode()
+    rows = database.read(lambda tx: imports.check(tx, corrected))
+    again = database.lane.run(lambda tx: imports.begin(tx, "acc", "right", corrected, len(rows)))
+    database.lane.run(lambda tx: imports.append(tx, again.id, rows, len(rows)))
+    database.lane.run(lambda tx: imports.complete(tx, again.id, imports.first_moments(rows)))
+    append(database, [])
+    assert [stored(database, meters["main"])[START_US + n * QUARTER_US][0] for n in range(3)] == [45_000, 35_000, 40_000]
+    with pytest.raises(errors.GovpoolError, match="import_findings"):
+        database.read(lambda tx: imports.check(tx, content, begun.id))
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"\xff\xfe", b"meter,register\n", b"meter,register,read_at,value\n", "电表".encode("gbk")]
+)
 def test_a_file_that_is_none_is_refused(database: store_database.Database, content: bytes) -> None:
     with pytest.raises(errors.GovpoolError, match="import_findings"):
         database.read(lambda tx: imports.check(tx, content))

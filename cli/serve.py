@@ -94,9 +94,9 @@ def _serve(url: str, chosen: "settings.Settings", ready_file: str) -> None:
 
 def _services(shared: "wiring.Wiring") -> "list[services.Service]":
     """What runs beside the API in this process, in the order of starting."""
-    from control import energy, jobs, notice_delivery
+    from control import energy, jobs, notice_delivery, worker
 
-    return [jobs.service(shared), notice_delivery.service(shared), *energy.background(shared)]
+    return [*worker.background(shared), *energy.background(shared), jobs.service(shared), notice_delivery.service(shared)]
 
 
 def _ready(address: str, ready_file: str) -> None:

@@ -4,7 +4,7 @@ import datetime
 from collections.abc import Callable
 from typing import Any, Final
 
-from control import services
+from control import order, services
 from control.wiring import Wiring
 from primitives import clock
 from store import idempotency
@@ -12,6 +12,7 @@ from store.transaction import Transaction
 
 EVERY_S: Final = 10
 _JOBS: Final[tuple[tuple[str, datetime.timedelta, Callable[[Transaction], Any]], ...]] = (
+    ("orders.overdue", datetime.timedelta(seconds=30), order.end_overdue),
     ("answers.forget", datetime.timedelta(hours=6), idempotency.forget_old),
 )
 

@@ -3,8 +3,9 @@
 from collections.abc import Sequence
 from typing import Any, Final
 
-from control import access, notice, services
+from control import access, notice, resource, services
 from control.wiring import Wiring
+from orders import service as orders
 from primitives import clock, errors, version
 from store import database as store_database
 from store import installation
@@ -49,4 +50,6 @@ def show(
         "restore_accepted": found.accepted,
         "lane_backlog": database.lane.backlog(),
         "services": [{"name": one.name, "state": one.wrong() or "well"} for one in running],
+        "orders": orders.counts(tx),
+        **resource.work(tx),
     }

@@ -94,7 +94,8 @@ def _run(connection: sa.Connection) -> None:
     if undeclared:  # its triggers would be missing: whoever upgrades must have imported every room
         raise RuntimeError(f"tables that no imported module declares: {', '.join(sorted(undeclared))}")
     for statement in schema.trigger_statements(connection.dialect.name):
-        connection.exec_driver_sql(statement)
+        # psycopg reads a lone % as a placeholder; '%%' reaches PostgreSQL as '%'
+        connection.exec_driver_sql(statement.replace("%", "%%") if connection.dialect.name == engines.POSTGRESQL else statement)
 
 
 def _known() -> set[str]:

@@ -6,7 +6,7 @@ from typing import Any, Final
 import msgspec
 
 from apiserver import faults, openapi, route, routes
-from control import status
+from control import metrics, status
 from primitives import version
 from store.transaction import Transaction
 
@@ -43,7 +43,6 @@ def readyz(call: route.Call) -> Any:
 
 def scrape(call: route.Call) -> Any:
     """Metrics in the Prometheus text format: from this machine, or with the token of a viewer at the root."""
-    from control import metrics
 
     def reading(tx: Transaction) -> bytes:
         if call.context.token or not metrics.local(call.context.source):

@@ -28,6 +28,16 @@ class Status(msgspec.Struct, kw_only=True, omit_defaults=True):
     restore_accepted: bool | None = None
     lane_backlog: int | None = None
     services: list[ServiceState] | None = None
+    workers: list[dict[str, Any]] | None = None
+    at_work: int | None = None
+    backlog: int | None = None
+    backlog_oldest_at: str | None = None
+    attempts_open: int | None = None
+    attempt_oldest_at: str | None = None
+    quarantined: int | None = None
+    resources: dict[str, int] | None = None
+    orders: dict[str, int] | None = None
+    sweeps: list[dict[str, Any]] | None = None
 
 
 def show(tx: Transaction, call: route.Call) -> Any:

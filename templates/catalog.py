@@ -1,4 +1,7 @@
-"""The catalogue that this release ships: sizes and images, read once from versioned YAML beside this file."""
+"""The catalogue: sizes and images that can be ordered, versioned YAML beside this file.
+
+The files are part of the release; a mistake in them is a defect, found when they are first read.
+"""
 
 import dataclasses
 import functools
@@ -10,19 +13,22 @@ import yaml
 
 from primitives import errors
 
+VERSION: Final = 1
+_LOADER: Final[Any] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
 SIZE_UNKNOWN: Final = errors.Fault(
     "size.unknown",
     errors.Kind.INVALID,
-    en="there is no size {name}; known are {known}",
-    zh="没有规格 {name}；可选：{known}",
+    en="there is no size {size!r}; known: {known}",
+    zh="没有规格 {size!r}，可用规格：{known}",
     mend_en="govpool template sizes",
     mend_zh="govpool template sizes",
 )
 IMAGE_UNKNOWN: Final = errors.Fault(
     "image.unknown",
     errors.Kind.INVALID,
-    en="there is no image {name} for a {kind}; known are {known}",
-    zh="{kind} 没有镜像 {name}；可选：{known}",
+    en="there is no image {image!r}; known: {known}",
+    zh="没有镜像 {image!r}，可用镜像：{known}",
     mend_en="govpool template images",
     mend_zh="govpool template images",
 )
@@ -46,39 +52,41 @@ class Image:
     title_en: str
     title_zh: str
     kinds: tuple[str, ...]
-    login: str  # account that a key is put into; '' = nobody logs in
+    login: str  # account that the key is put into; '' where nobody logs in
 
 
 def size(name: str) -> dict[str, int]:
-    """The amounts of a size.  Raises size.unknown."""
+    """Amounts of a size.  Raises size.unknown."""
     found = sizes().get(name)
     if found is None:
-        raise SIZE_UNKNOWN(name=name, known=", ".join(sizes()))
+        raise SIZE_UNKNOWN(size=name[:40], known=", ".join(sizes()))
     return dict(found.amounts)
 
 
-def image(name: str, kind: str) -> Image:
-    """The image of a name for a kind of resource.  Raises image.unknown."""
+def image(name: str) -> Image:
+    """An image.  Raises image.unknown."""
     found = images().get(name)
-    if found is None or kind not in found.kinds:
-        known = ", ".join(one.name for one in images().values() if kind in one.kinds)
-        raise IMAGE_UNKNOWN(name=name, kind=kind, known=known)
+    if found is None:
+        raise IMAGE_UNKNOWN(image=name[:40], known=", ".join(images()))
     return found
 
 
 @functools.cache
 def sizes() -> dict[str, Size]:
     """All sizes by name, in the order of the menu."""
-    return {name: Size(name=name, **told) for name, told in _read("sizes").items()}
+    return {name: Size(name=name, **entry) for name, entry in _read("sizes").items()}
 
 
 @functools.cache
 def images() -> dict[str, Image]:
     """All images by name, in the order of the menu."""
-    return {name: Image(name=name, **{**told, "kinds": tuple(told["kinds"])}) for name, told in _read("images").items()}
+    return {name: Image(name=name, **entry | {"kinds": tuple(entry["kinds"])}) for name, entry in _read("images").items()}
 
 
-def _read(what: str) -> dict[str, Any]:
-    text = importlib.resources.files("templates").joinpath(f"{what}.yaml").read_text(encoding="utf-8")
-    found: dict[str, Any] = yaml.load(text, Loader=yaml.CSafeLoader)[what]
-    return found
+def _read(noun: str) -> dict[str, dict[str, Any]]:
+    text = importlib.resources.files("templates").joinpath(f"{noun}.yaml").read_text(encoding="utf-8")
+    content = yaml.load(text, Loader=_LOADER)  # noqa: S506 -- the safe loader in C
+    if content["version"] != VERSION:
+        raise ValueError(f"{noun}.yaml is of version {content['version']}, this release reads {VERSION}")
+    entries: dict[str, dict[str, Any]] = content[noun]
+    return entries

@@ -25,6 +25,7 @@ BIN_DAYS: Final = 7
 Filter = records.Filter
 register_worker = work_records.register
 worker_stopped = work_records.stopped
+working = work_records.working
 workers_since = work_records.workers_since
 told = work_records.told
 all_told = work_records.all_told
@@ -212,6 +213,18 @@ def abandon(tx: transaction.Transaction, worker_id: str) -> None:
     """A worker process stops in good order: its leases are free at once."""
     records.abandon(tx, worker_id)
     work_records.stopped(tx, worker_id)
+
+
+def bury(tx: transaction.Transaction, here: rules.Here) -> list[str]:
+    """Free the leases of worker processes that are known dead, so that nobody waits for them to run out.  Their ids.
+
+    Only a lease goes: an attempt that they left open is settled by whoever leases the resource next.
+    """
+    running = work_records.working(tx)
+    dead = [worker.id for worker in running if rules.known_dead(worker, here, running)]
+    for worker_id in dead:
+        abandon(tx, worker_id)
+    return dead
 
 
 def held(tx: transaction.Transaction, resource_id: str, fence: model.Fence) -> model.Resource:

@@ -102,7 +102,7 @@ def used(tx: Transaction, resource: model.Resource, at: datetime.datetime) -> mo
         project=resource.project,
         kind=resource.kind,
         state=_usage_state(resource),
-        amounts=plan.priced(resource.amounts),
+        amounts=dict(resource.amounts),
         sequence=resource.usage_sequence + 1,
         dimensions={
             "pool": resource.pool,

@@ -48,6 +48,7 @@ class Reconciler:
         """Register this process and begin."""
         made = self._database.lane.run(self._registered)
         self._worker = made
+        self._bury()
         bodies = [self._lease, self._keep, *([self._carry] * self._threads)]
         self._running = [
             threading.Thread(target=body, name=f"reconciler-{number}", daemon=True) for number, body in enumerate(bodies)
@@ -76,6 +77,13 @@ class Reconciler:
         made = process.worker(self._threads, tx.now())
         provisioners.register_worker(tx, made)
         return made
+
+    def _bury(self) -> None:
+        """Free what dead processes of this machine held."""
+        running = self._database.read(provisioners.working)
+        here = process.here(*(worker.pid for worker in running))
+        if any(rules.known_dead(worker, here, running) for worker in running):
+            self._database.lane.run(lambda tx: provisioners.bury(tx, here))
 
     @property
     def _id(self) -> str:
@@ -118,6 +126,7 @@ class Reconciler:
         while not self._stopping.wait(self._lease_s / RENEWALS):
             try:
                 self._database.lane.run(lambda tx: provisioners.renew(tx, self._id, self._lease_s))
+                self._bury()
             except errors.GovpoolError:
                 _log.warning("reconciler.cannot_renew", exc_info=True)
 

@@ -28,6 +28,7 @@ _WORKERS_OF_HOST: Final = sa.select(_W).where(_W.c.host == sa.bindparam("host"))
 _WORKERS_SINCE: Final = (
     sa.select(_W).where(_W.c.seen_at >= sa.bindparam("since"), _W.c.stopped_at.is_(None)).order_by(_W.c.started_at, _W.c.id)
 )
+_WORKING: Final = sa.select(_W).where(_W.c.stopped_at.is_(None))
 _CLOUD_TENANT: Final = sa.select(_C).where(_C.c.pool_id == sa.bindparam("pool_id"), _C.c.tenant_id == sa.bindparam("tenant_id"))
 _CLOUD_TENANTS: Final = sa.select(_C).where(_C.c.pool_id == sa.bindparam("pool_id"))
 _TELL: Final = transaction.sql(
@@ -115,6 +116,11 @@ def worker(tx: transaction.Transaction, worker_id: str) -> model.Worker | None:
 def workers_of_host(tx: transaction.Transaction, host: str) -> list[model.Worker]:
     """All worker processes that a machine ever had."""
     return [_worker(row) for row in tx.execute(_WORKERS_OF_HOST, host=host)]
+
+
+def working(tx: transaction.Transaction) -> list[model.Worker]:
+    """Worker processes that did not stop in good order, dead ones among them."""
+    return [_worker(row) for row in tx.execute(_WORKING)]
 
 
 def workers_since(tx: transaction.Transaction, since: datetime.datetime) -> list[model.Worker]:

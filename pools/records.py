@@ -1,0 +1,243 @@
+"""SQL of the room.  `take` and `give_back` are the guard: one conditional UPDATE for the place."""
+
+import json
+from collections.abc import Iterable, Mapping
+from typing import Any, Final
+
+import sqlalchemy as sa
+
+from pools import model, tables
+from primitives import canonical
+from store.transaction import Transaction, sql
+
+_POOLS: Final = sa.select(tables.POOLS).order_by(tables.POOLS.c.code)
+_BY_CODE: Final = sa.select(tables.POOLS).where(tables.POOLS.c.code == sa.bindparam("code"))
+_BY_ID: Final = sa.select(tables.POOLS).where(tables.POOLS.c.id == sa.bindparam("pool_id"))
+_INSERT: Final = sa.insert(tables.POOLS)
+_UPDATE: Final = sql(
+    "UPDATE pools SET name = :name, driver = :driver, driver_settings = :driver_settings, kinds = :kinds, zones = :zones,"
+    " service_classes = :service_classes, halls = :halls, protection_level = :protection_level,"
+    " overcommit_permille = :overcommit_permille, paused = :paused, generation = :generation WHERE id = :id"
+)
+_HOSTS: Final = sa.select(tables.HOSTS).order_by(tables.HOSTS.c.pool_id, tables.HOSTS.c.name)
+_HOSTS_OF: Final = _HOSTS.where(tables.HOSTS.c.pool_id == sa.bindparam("pool_id"))
+_PUT_HOST: Final = sql(
+    "INSERT INTO pool_hosts (pool_id, name, zone, service_class, hall, enabled, physical, usable, used)"
+    " VALUES (:pool_id, :name, :zone, :service_class, :hall, :enabled, :physical, :usable, :used)"
+    " ON CONFLICT (pool_id, name) DO UPDATE SET zone = excluded.zone, service_class = excluded.service_class, hall = excluded.hall,"
+    " enabled = excluded.enabled, physical = excluded.physical, usable = excluded.usable, used = excluded.used"
+)
+_DROP_HOST: Final = sql("DELETE FROM pool_hosts WHERE pool_id = :pool_id AND name = :name")
+_DROP_PLACES: Final = sql("DELETE FROM pool_places WHERE pool_id = :pool_id")
+_ADD_PLACE: Final = sa.insert(tables.PLACES)
+_PLACES: Final = sa.select(tables.PLACES)
+_ROOMS: Final = sa.select(tables.ROOMS).order_by(
+    tables.ROOMS.c.pool_id, tables.ROOMS.c.zone, tables.ROOMS.c.service_class, tables.ROOMS.c.name
+)
+_ROOMS_OF: Final = _ROOMS.where(tables.ROOMS.c.pool_id == sa.bindparam("pool_id"))
+_RESERVED: Final = sql(
+    "SELECT h.zone, h.service_class, a.name, CAST(sum(a.amount) AS BIGINT) AS amount FROM pool_holds h"
+    " JOIN pool_amounts a ON a.holder = h.holder WHERE h.pool_id = :pool_id AND h.state = 'reserved' GROUP BY h.zone, h.service_class, a.name"
+)
+_HELD: Final = sql(
+    "SELECT h.pool_id, h.zone, h.service_class, a.name, CAST(sum(a.amount) AS BIGINT) AS amount FROM pool_holds h"
+    " JOIN pool_amounts a ON a.holder = h.holder GROUP BY h.pool_id, h.zone, h.service_class, a.name"
+)
+_HOLD: Final = sql(
+    "INSERT INTO pool_holds (holder, pool_id, zone, service_class, state) VALUES (:holder, :pool_id, :zone, :service_class, 'reserved')"
+    " ON CONFLICT (holder) DO NOTHING"
+)
+_ADD_AMOUNT: Final = sa.insert(tables.AMOUNTS)
+_FIND: Final = sql("SELECT * FROM pool_holds WHERE holder = :holder")
+_AMOUNTS_OF: Final = sql("SELECT name, amount FROM pool_amounts WHERE holder = :holder ORDER BY name")
+_CONFIRM: Final = sql("UPDATE pool_holds SET state = 'confirmed' WHERE holder = :holder")
+_DROP_AMOUNTS: Final = sql("DELETE FROM pool_amounts WHERE holder = :holder")
+_DROP: Final = sql("DELETE FROM pool_holds WHERE holder = :holder")
+
+_JSON: Final = ("driver_settings", "kinds", "zones", "service_classes", "halls", "overcommit_permille")
+_AT: Final = "pool_id = :pool_id AND zone = :zone AND service_class = :service_class"
+
+
+def pools(tx: Transaction) -> list[model.Pool]:
+    """All pools by code."""
+    return [_pool(row) for row in tx.execute(_POOLS)]
+
+
+def by_code(tx: Transaction, code: str) -> model.Pool | None:
+    """The pool of a code."""
+    row = tx.one(_BY_CODE, code=code)
+    return None if row is None else _pool(row)
+
+
+def by_id(tx: Transaction, pool_id: str) -> model.Pool | None:
+    """The pool of an id."""
+    row = tx.one(_BY_ID, pool_id=pool_id)
+    return None if row is None else _pool(row)
+
+
+def insert(tx: Transaction, pool: model.Pool) -> None:
+    """A new pool."""
+    tx.execute(_INSERT, **_row(pool))
+
+
+def update(tx: Transaction, pool: model.Pool) -> None:
+    """Write a pool as it is."""
+    row = _row(pool)
+    del row["code"]
+    tx.execute(_UPDATE, **row)
+
+
+def hosts(tx: Transaction, pool_id: str | None) -> list[model.Host]:
+    """Hosts by pool and name; None: of all pools."""
+    rows = tx.execute(_HOSTS) if pool_id is None else tx.execute(_HOSTS_OF, pool_id=pool_id)
+    return [
+        model.Host(
+            **row | {name: json.loads(row[name]) for name in ("physical", "usable", "used")} | {"enabled": bool(row["enabled"])}
+        )
+        for row in rows
+    ]
+
+
+def put_hosts(tx: Transaction, changed: Iterable[model.Host], gone: Iterable[model.Host]) -> None:
+    """Write hosts that changed, remove those that are gone."""
+    tx.many(_PUT_HOST, [_host_row(host) for host in changed])
+    tx.many(_DROP_HOST, [{"pool_id": host.pool_id, "name": host.name} for host in gone])
+
+
+def put_blocks(tx: Transaction, pool_id: str, blocks: Mapping[tuple[str, str], list[dict[str, int]]]) -> None:
+    """The places of a pool with their largest free blocks."""
+    tx.execute(_DROP_PLACES, pool_id=pool_id)
+    tx.many(
+        _ADD_PLACE,
+        [
+            {"pool_id": pool_id, "zone": zone, "service_class": service_class, "blocks": canonical.dumps(free).decode()}
+            for (zone, service_class), free in blocks.items()
+        ],
+    )
+
+
+def put_rooms(tx: Transaction, pool_id: str, rooms: Mapping[tuple[str, str, str], tuple[int, int, int]]) -> None:
+    """(zone, class, name) -> (physical, capacity, used).  A capacity that shrank below what is held leaves an excess."""
+    greatest = "greatest" if tx.dialect == "postgresql" else "max"
+    statement = sql(
+        "INSERT INTO pool_rooms (pool_id, zone, service_class, name, physical, capacity, used, held, over_by)"
+        " VALUES (:pool_id, :zone, :service_class, :name, :physical, :capacity, :used, 0, 0)"
+        " ON CONFLICT (pool_id, zone, service_class, name) DO UPDATE SET physical = excluded.physical, capacity = excluded.capacity,"
+        f" used = excluded.used, over_by = {greatest}(0, pool_rooms.held - excluded.capacity)"
+    )
+    tx.many(
+        statement,
+        [
+            {"pool_id": pool_id, "zone": zone, "service_class": service_class, "name": name}
+            | dict(zip(("physical", "capacity", "used"), amounts, strict=True))
+            for (zone, service_class, name), amounts in rooms.items()
+        ],
+    )
+
+
+def rooms(tx: Transaction, pool_id: str | None) -> list[model.Room]:
+    """Rooms by pool, zone, class and name; None: of all pools."""
+    rows = tx.execute(_ROOMS) if pool_id is None else tx.execute(_ROOMS_OF, pool_id=pool_id)
+    return [model.Room(**row) for row in rows]
+
+
+def reserved(tx: Transaction, pool_id: str) -> dict[tuple[str, str, str], int]:
+    """(zone, class, name) -> what is held but not yet confirmed."""
+    return {(row["zone"], row["service_class"], row["name"]): row["amount"] for row in tx.execute(_RESERVED, pool_id=pool_id)}
+
+
+def held(tx: Transaction) -> dict[tuple[str, str, str, str], int]:
+    """(pool, zone, class, name) -> sum of what holders take there."""
+    return {(row["pool_id"], row["zone"], row["service_class"], row["name"]): row["amount"] for row in tx.execute(_HELD)}
+
+
+def blocks(tx: Transaction) -> dict[tuple[str, str, str], tuple[dict[str, int], ...]]:
+    """(pool, zone, class) -> the largest free blocks of its hosts."""
+    return {(row["pool_id"], row["zone"], row["service_class"]): tuple(json.loads(row["blocks"])) for row in tx.execute(_PLACES)}
+
+
+def take(tx: Transaction, place: tuple[str, str, str], amounts: Mapping[str, int]) -> set[str]:
+    """Take room where there is some; the names that were taken."""
+    return _guarded(tx, place, amounts, "held = held + {k}", "held + {k} <= capacity")
+
+
+def give_back(tx: Transaction, place: tuple[str, str, str], amounts: Mapping[str, int]) -> None:
+    """Give room back; an excess shrinks with it."""
+    _guarded(tx, place, amounts, "held = held - {k}, over_by = {least}(over_by, {greatest}(0, held - {k} - capacity))", "1 = 1")
+
+
+def _guarded(tx: Transaction, place: tuple[str, str, str], amounts: Mapping[str, int], change: str, condition: str) -> set[str]:
+    """The guard.  The difference between the databases is here: all names at once on PostgreSQL, one by one on SQLite."""
+    if not amounts:
+        return set()
+    at = dict(zip(("pool_id", "zone", "service_class"), place, strict=True))
+    if tx.dialect == "postgresql":
+        words = {"k": "k.amount", "least": "least", "greatest": "greatest"}
+        statement = sql(
+            f"UPDATE pool_rooms SET {change.format(**words)}"
+            " FROM unnest(CAST(:names AS text[]), CAST(:amounts AS bigint[])) AS k (asked, amount)"
+            f" WHERE {_AT} AND name = k.asked AND {condition.format(**words)} RETURNING name"
+        )
+        rows = tx.execute(statement, **at, names=list(amounts), amounts=list(amounts.values()))
+    else:
+        words = {"k": ":amount", "least": "min", "greatest": "max"}
+        statement = sql(
+            f"UPDATE pool_rooms SET {change.format(**words)} WHERE {_AT} AND name = :name AND {condition.format(**words)} RETURNING name"
+        )
+        rows = [row for name, amount in amounts.items() for row in tx.execute(statement, **at, name=name, amount=amount)]
+    return {row["name"] for row in rows}
+
+
+def hold(tx: Transaction, holder: str, place: tuple[str, str, str]) -> bool:
+    """A hold without amounts; False if the holder has one."""
+    pool_id, zone, service_class = place
+    return tx.changed(_HOLD, holder=holder, pool_id=pool_id, zone=zone, service_class=service_class) == 1
+
+
+def add_amounts(tx: Transaction, holder: str, amounts: Mapping[str, int]) -> None:
+    """What the hold takes."""
+    tx.many(_ADD_AMOUNT, [{"holder": holder, "name": name, "amount": amount} for name, amount in amounts.items()])
+
+
+def replace_amounts(tx: Transaction, holder: str, amounts: Mapping[str, int]) -> None:
+    """Other amounts for the hold."""
+    tx.execute(_DROP_AMOUNTS, holder=holder)
+    add_amounts(tx, holder, amounts)
+
+
+def find(tx: Transaction, holder: str) -> model.Hold | None:
+    """The hold of a holder."""
+    row = tx.one(_FIND, holder=holder)
+    if row is None:
+        return None
+    amounts = {amount["name"]: amount["amount"] for amount in tx.execute(_AMOUNTS_OF, holder=holder)}
+    return model.Hold(**row | {"state": model.State(row["state"])}, amounts=amounts)
+
+
+def confirm(tx: Transaction, holder: str) -> bool:
+    """Confirm a hold; False if there is none."""
+    return tx.changed(_CONFIRM, holder=holder) == 1
+
+
+def drop(tx: Transaction, holder: str) -> None:
+    """Remove a hold."""
+    tx.execute(_DROP_AMOUNTS, holder=holder)
+    tx.execute(_DROP, holder=holder)
+
+
+def _row(pool: model.Pool) -> dict[str, Any]:
+    row = {column.name: getattr(pool, column.name) for column in tables.POOLS.columns}
+    plain = {name: dict(row[name]) if isinstance(row[name], Mapping) else list(row[name]) for name in _JSON}
+    return row | {name: canonical.dumps(value).decode() for name, value in plain.items()} | {"paused": int(pool.paused)}
+
+
+def _pool(row: dict[str, Any]) -> model.Pool:
+    parsed = {name: json.loads(row[name]) for name in _JSON}
+    lists = {name: tuple(value) for name, value in parsed.items() if isinstance(value, list)}
+    return model.Pool(**row | parsed | lists | {"paused": bool(row["paused"])})
+
+
+def _host_row(host: model.Host) -> dict[str, Any]:
+    row = {column.name: getattr(host, column.name) for column in tables.HOSTS.columns}
+    packed = {name: canonical.dumps(dict(row[name])).decode() for name in ("physical", "usable", "used")}
+    return row | packed | {"enabled": int(host.enabled)}

@@ -14,7 +14,7 @@ from tenants import model, people, signin, tree
 QUICK = hypothesis.settings(max_examples=40, deadline=None, suppress_health_check=list(hypothesis.HealthCheck))
 
 
-class Undone(Exception):  # noqa: N818 -- not an error: it ends an experiment
+class Undone(Exception):
     """Ends an experiment, so that the database is as before."""
 
 

@@ -39,8 +39,8 @@ class Catalogue(Protocol):
     def size(self, name: str) -> dict[str, int]:
         """Amounts of a size.  Raises size.unknown."""
 
-    def image(self, name: str, kind: str) -> Any:
-        """An image for a kind.  Raises image.unknown."""
+    def image(self, name: str) -> Any:
+        """An image, with the `kinds` that start from it.  Raises image.unknown."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,7 +64,8 @@ def created(kind: str, wish: Wish, catalogue: Catalogue) -> tuple[dict[str, int]
         size_gib = _needed("size_gib", wish.size_gib)
         return _disk(size_gib, wish.disk_class), {"disk_class": wish.disk_class}
     _none_of(kind, size_gib=wish.size_gib)
-    catalogue.image(_needed("image", wish.image or None), kind)
+    if kind not in catalogue.image(_needed("image", wish.image or None)).kinds:
+        raise errors.INVALID(field="image", reason=f"no {kind} starts from {wish.image}")
     each = catalogue.size(_needed("size", wish.size or None))
     if kind == CONTAINER_APP:
         _none_of(kind, key=wish.key, disk_class=wish.disk_class)

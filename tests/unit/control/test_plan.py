@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from control import plan
 from primitives import errors
+from templates import catalog
 
 
 class Shelf:
@@ -17,9 +18,9 @@ class Shelf:
         """2 vCPU, 4 GiB, 40 GiB."""
         return {"cpu_milli": 2000, "ram_mib": 4096, "disk_gib": 40}
 
-    def image(self, name: str, kind: str) -> Any:
-        """Any image is there."""
-        return name
+    def image(self, name: str) -> Any:
+        """Any image is there, for machines and apps."""
+        return catalog.Image(name=name, title_en="", title_zh="", kinds=(plan.VIRTUAL_MACHINE, plan.CONTAINER_APP), login="")
 
 
 def test_a_machine_counts_itself_and_its_disk_on_both_names() -> None:

@@ -204,6 +204,27 @@ def upgrade() -> None:
         sqlite_strict=True,
     )
     op.create_table(
+        "pools",
+        sa.Column("id", sa.Text(), autoincrement=False, nullable=False),
+        sa.Column("code", sa.Text(), autoincrement=False, nullable=False),
+        sa.Column("name", sa.Text(), autoincrement=False, nullable=False),
+        sa.Column("driver", sa.Text(), autoincrement=False, nullable=False),
+        sa.Column("driver_settings", sa.Text(), autoincrement=False, nullable=False),
+        sa.Column("kinds", sa.Text(), autoincrement=False, nullable=False),
+        sa.Column("zones", sa.Text(), autoincrement=False, nullable=False),
+        sa.Column("service_classes", sa.Text(), autoincrement=False, nullable=False),
+        sa.Column("halls", sa.Text(), autoincrement=False, nullable=False),
+        sa.Column("protection_level", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=False, nullable=False),
+        sa.Column("overcommit_permille", sa.Text(), autoincrement=False, nullable=False),
+        sa.Column("paused", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=False, nullable=False),
+        sa.Column("generation", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=False, nullable=False),
+        sa.CheckConstraint("paused IN (0, 1)", name="pools_paused_flag"),
+        sa.CheckConstraint("protection_level BETWEEN 1 AND 4", name="pools_protection_level_range"),
+        sa.PrimaryKeyConstraint("id", name=op.f("pools_pkey")),
+        sa.UniqueConstraint("code", name="pools_code_key"),
+        sqlite_strict=True,
+    )
+    op.create_table(
         "price_books",
         sa.Column("name", sa.Text(), autoincrement=False, nullable=False),
         sa.Column("generation", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=False, nullable=False),
@@ -697,6 +718,70 @@ def upgrade() -> None:
         postgresql_where=sa.text("held_name IS NOT NULL"),
     )
     op.create_table(
+        "pool_holds",
+        sa.Column("holder", sa.Text(), autoincrement=False, nullable=False),
+        sa.Column("pool_id", sa.Text(), autoincrement=False, nullable=False),
+        sa.Column("zone", sa.Text(), autoincrement=False, nullable=False),
+        sa.Column("service_class", sa.Text(), autoincrement=False, nullable=False),
+        sa.Column("state", sa.Text(), autoincrement=False, nullable=False),
+        sa.CheckConstraint("state IN ('reserved', 'confirmed')", name="pool_holds_state_known"),
+        sa.ForeignKeyConstraint(["pool_id"], ["pools.id"], name=op.f("pool_holds_pool_id_fkey")),
+        sa.PrimaryKeyConstraint("holder", name=op.f("pool_holds_pkey")),
+        sqlite_strict=True,
+    )
+    op.create_index(
+        "pool_holds_place",
+        "pool_holds",
+        ["pool_id", "zone", "service_class"],
+        unique=False,
+        sqlite_where=None,
+        postgresql_where=None,
+    )
+    op.create_table(
+        "pool_hosts",
+        sa.Column("pool_id", sa.Text(), autoincrement=False, nullable=False),
+        sa.Column("name", sa.Text(), autoincrement=False, nullable=False),
+        sa.Column("zone", sa.Text(), autoincrement=False, nullable=False),
+        sa.Column("service_class", sa.Text(), autoincrement=False, nullable=False),
+        sa.Column("hall", sa.Text(), autoincrement=False, nullable=False),
+        sa.Column("enabled", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=False, nullable=False),
+        sa.Column("physical", sa.Text(), autoincrement=False, nullable=False),
+        sa.Column("usable", sa.Text(), autoincrement=False, nullable=False),
+        sa.Column("used", sa.Text(), autoincrement=False, nullable=False),
+        sa.CheckConstraint("enabled IN (0, 1)", name="pool_hosts_enabled_flag"),
+        sa.ForeignKeyConstraint(["pool_id"], ["pools.id"], name=op.f("pool_hosts_pool_id_fkey")),
+        sa.PrimaryKeyConstraint("pool_id", "name", name=op.f("pool_hosts_pkey")),
+        sqlite_strict=True,
+    )
+    op.create_table(
+        "pool_places",
+        sa.Column("pool_id", sa.Text(), autoincrement=False, nullable=False),
+        sa.Column("zone", sa.Text(), autoincrement=False, nullable=False),
+        sa.Column("service_class", sa.Text(), autoincrement=False, nullable=False),
+        sa.Column("blocks", sa.Text(), autoincrement=False, nullable=False),
+        sa.ForeignKeyConstraint(["pool_id"], ["pools.id"], name=op.f("pool_places_pool_id_fkey")),
+        sa.PrimaryKeyConstraint("pool_id", "zone", "service_class", name=op.f("pool_places_pkey")),
+        sqlite_strict=True,
+    )
+    op.create_table(
+        "pool_rooms",
+        sa.Column("pool_id", sa.Text(), autoincrement=False, nullable=False),
+        sa.Column("zone", sa.Text(), autoincrement=False, nullable=False),
+        sa.Column("service_class", sa.Text(), autoincrement=False, nullable=False),
+        sa.Column("name", sa.Text(), autoincrement=False, nullable=False),
+        sa.Column("physical", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=False, nullable=False),
+        sa.Column("capacity", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=False, nullable=False),
+        sa.Column("used", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=False, nullable=False),
+        sa.Column("held", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=False, nullable=False),
+        sa.Column("over_by", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=False, nullable=False),
+        sa.CheckConstraint("capacity BETWEEN 0 AND 1000000000000000", name="pool_rooms_capacity_range"),
+        sa.CheckConstraint("held BETWEEN 0 AND capacity + over_by", name="pool_rooms_held_range"),
+        sa.CheckConstraint("over_by BETWEEN 0 AND 1000000000000000", name="pool_rooms_over_range"),
+        sa.ForeignKeyConstraint(["pool_id"], ["pools.id"], name=op.f("pool_rooms_pool_id_fkey")),
+        sa.PrimaryKeyConstraint("pool_id", "zone", "service_class", "name", name=op.f("pool_rooms_pkey")),
+        sqlite_strict=True,
+    )
+    op.create_table(
         "projects",
         sa.Column("id", sa.Text(), autoincrement=False, nullable=False),
         sa.Column("tenant_id", sa.Text(), autoincrement=False, nullable=False),
@@ -934,7 +1019,7 @@ def upgrade() -> None:
         sa.Column("source", sa.Text(), autoincrement=False, nullable=False),
         sa.Column("recorded_at", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=False, nullable=False),
         sa.ForeignKeyConstraint(["meter_id"], ["meters.id"], name=op.f("meter_readings_meter_id_fkey")),
-        sa.PrimaryKeyConstraint("meter_id", "register", "read_at", "value", name=op.f("meter_readings_pkey")),
+        sa.PrimaryKeyConstraint("meter_id", "register", "read_at", "value", "source", name=op.f("meter_readings_pkey")),
         sqlite_strict=True,
     )
     op.create_table(
@@ -951,6 +1036,16 @@ def upgrade() -> None:
         sa.Column("recorded_at", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=False, nullable=False),
         sa.ForeignKeyConstraint(["meter_id"], ["meters.id"], name=op.f("meter_swaps_meter_id_fkey")),
         sa.PrimaryKeyConstraint("meter_id", "register", "swapped_at", name=op.f("meter_swaps_pkey")),
+        sqlite_strict=True,
+    )
+    op.create_table(
+        "pool_amounts",
+        sa.Column("holder", sa.Text(), autoincrement=False, nullable=False),
+        sa.Column("name", sa.Text(), autoincrement=False, nullable=False),
+        sa.Column("amount", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=False, nullable=False),
+        sa.CheckConstraint("amount BETWEEN 1 AND 1000000000000000", name="pool_amounts_range"),
+        sa.ForeignKeyConstraint(["holder"], ["pool_holds.holder"], name=op.f("pool_amounts_holder_fkey")),
+        sa.PrimaryKeyConstraint("holder", "name", name=op.f("pool_amounts_pkey")),
         sqlite_strict=True,
     )
     op.create_table(

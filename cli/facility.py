@@ -86,6 +86,8 @@ def history(
     from pue_monitor.simulator import history as past
 
     span = interval.month(month)
+    if span.start_at > clock.now():
+        raise failure.UsageError(say(f"{month} lies in the future", f"{month} 尚未开始"), "--month 2026-10")
     end = clock.now() if until_now else min(span.end_at, clock.now())
     draft = pathlib.Path(f"{out}.part")
     with draft.open("w", encoding="utf-8", newline="") as file:

@@ -14,7 +14,7 @@ from pue_monitor.records import readings as reading_records
 from pue_monitor.rules import pue, raw, register
 from store.transaction import Transaction
 
-DERIVE_MANY: Final = 2000
+DERIVE_MANY: Final = 1000
 """Readings taken through the register rule in one use case."""
 DAY_US: Final = 86_400_000_000
 

@@ -110,7 +110,7 @@ class Poller:
             return None
         wanted: dict[tuple[str, int], list[model.Meter]] = {}
         for meter in meters:
-            if meter.host and meter.removed_at is None:
+            if meter.host and (meter.removed_at is None or meter.removed_at > clock.now()):
                 wanted.setdefault((meter.host, meter.port), []).append(meter)
         return wanted
 

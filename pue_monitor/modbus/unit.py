@@ -1,5 +1,7 @@
 """One look at one meter over an open Modbus connection: its energy readings and its power now."""
 
+from typing import Final
+
 import pymodbus
 from pymodbus.client import AsyncModbusTcpClient
 
@@ -7,6 +9,9 @@ from primitives import clock
 from pue_monitor import model
 from pue_monitor.model import MICRO
 from pue_monitor.rules import raw
+
+
+POWER_MAX_W: Final = 10**12
 
 
 class SilentError(Exception):
@@ -36,6 +41,8 @@ async def look(client: AsyncModbusTcpClient, meter: model.Meter) -> tuple[list[m
             )
         else:
             power_w = (register.scale * micro / MICRO).__floor__()
+            if abs(power_w) > POWER_MAX_W:
+                power_w, problem = None, f"{register.code}: {power_w} W cannot be; compare word order and scale"
     return readings, model.Live(meter_id=meter.id, at_us=clock.to_us(clock.now()), power_w=power_w, problem=problem)
 
 

@@ -111,9 +111,9 @@ def show(
         thousandths = quantity.half_up(facility_wh * 1000, it_wh)
         value = f"{thousandths // 1000}.{thousandths % 1000:03d}"
     return {
-        "value": value,
         "name": "pPUE" if part else "PUE",
         "interim": interim,
+        "value": value,
         "category": hall.category,
         "facility_wh": facility_wh,
         "it_wh": it_wh,

@@ -63,7 +63,9 @@ def metered(meter: plant.Meter, port: int, **changed: object) -> model.Meter:
         code="energy", quantity="energy", scale=meter.scale, width=meter.width, kind="uint", word_order=meter.word_order,
         modulus=meter.modulus, sentinels=(), address=plant.ENERGY_AT, table="holding",
     )  # fmt: skip
-    power = dataclasses.replace(energy, code="power", quantity="power", scale=fractions.Fraction(1), width=32, address=plant.POWER_AT)
+    power = dataclasses.replace(
+        energy, code="power", quantity="power", scale=fractions.Fraction(1), width=32, address=plant.POWER_AT
+    )
     made = model.Meter(
         id=meter.code, code=meter.code, hall_id=meter.hall.code, hall=meter.hall.code, side=model.Side(meter.side), name=meter.name,
         rating_w=meter.rating_w, host="127.0.0.1", port=port, unit=meter.unit, poll_s=1, installed_at=None, removed_at=None,
@@ -110,7 +112,10 @@ def test_a_register_that_wraps_while_it_is_polled_loses_nothing() -> None:
         until(lambda: any(r.value_micro < 1000 * model.MICRO for r in book.of(meter.code)) and len(book.of(meter.code)) >= 6)
     fit = model.Fit(scale=meter.scale, modulus=meter.modulus, rating_w=meter.rating_w)
     derived = register.derive(fit, [], [(reading.read_us, reading.value_micro) for reading in book.of(meter.code)])
-    assert [event.happening for event in derived.events] in ([model.Happening.ROLLOVER], [model.Happening.QUARANTINE, model.Happening.DROPPED, model.Happening.ROLLOVER])
+    assert [event.happening for event in derived.events] in (
+        [model.Happening.ROLLOVER],
+        [model.Happening.QUARANTINE, model.Happening.DROPPED, model.Happening.ROLLOVER],
+    )
     assert derived.state is not None
     first, last = book.of(meter.code)[0], book.of(meter.code)[-1]
     moved = (last.value_micro - first.value_micro) % (meter.modulus * model.MICRO)
@@ -151,9 +156,7 @@ def test_a_gateway_that_comes_late_is_found() -> None:
         loop = asyncio.new_event_loop()
         thread = threading.Thread(target=loop.run_forever)
         thread.start()
-        servers, _ = asyncio.run_coroutine_threadsafe(
-            process.start(load.DATA, [], "127.0.0.1", {"hall-b": port}), loop
-        ).result(30)
+        servers, _ = asyncio.run_coroutine_threadsafe(process.start(load.DATA, [], "127.0.0.1", {"hall-b": port}), loop).result(30)
         until(lambda: bool(book.readings))
         for server in servers:
             loop.call_soon_threadsafe(server.close)

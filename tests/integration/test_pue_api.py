@@ -123,9 +123,14 @@ def test_a_scale_in_kwh_is_the_same_as_one_in_wh(operator: api.Client) -> None:
 def test_an_import_with_findings_imports_nothing_and_names_the_lines(operator: api.Client) -> None:
     lines = list(history.lines(load.DATA, SPAN[0], SPAN[0] + QUARTER_US))
     with pytest.raises(failure.ProblemError) as caught:
-        load_readings(operator, [*lines, "hall-a-main-1,energy,2026-10-01T00:00:00Z,1000000\n", "x,energy,2026-10-01T00:00:00Z,1\n"])
+        load_readings(
+            operator, [*lines, "hall-a-main-1,energy,2026-10-01T00:00:00Z,1000000\n", "x,energy,2026-10-01T00:00:00Z,1\n"]
+        )
     assert (caught.value.status, caught.value.code) == (400, "reading.import_findings")
-    assert [(one["place"], one["code"]) for one in caught.value.findings] == [("line 16", "reading.range"), ("line 17", "meter.unknown")]
+    assert [(one["place"], one["code"]) for one in caught.value.findings] == [
+        ("line 16", "reading.range"),
+        ("line 17", "meter.unknown"),
+    ]
     assert list(operator.pages("/v1/last-readings")) == []
 
 
@@ -138,7 +143,7 @@ def test_the_same_key_answers_the_same_and_the_same_file_changes_nothing(operato
 
 
 def test_a_swap_is_declared_with_its_work_order_and_bridges(operator: api.Client) -> None:
-    lines = [line for line in history.lines(load.DATA, SPAN[0], SPAN[0] + 8 * QUARTER_US)]
+    lines = list(history.lines(load.DATA, SPAN[0], SPAN[0] + 8 * QUARTER_US))
     values = {line.split(",")[2]: int(line.split(",")[3]) for line in lines if line.startswith("hall-a-pdu-2,")}
     moments = sorted(values)
     kept = [line for line in lines if not line.startswith("hall-a-pdu-2,") or line.split(",")[2] <= moments[4]]
@@ -181,7 +186,7 @@ def test_a_meter_that_cannot_be_is_refused_with_its_field(operator: api.Client, 
     spec = {"hall": "hall-a", "side": "it", "rating_w": 1000, "registers": [{}]} | change
     refusal = refused(lambda: operator.put("/v1/meters/new-meter", spec))
     assert (refusal.status, refusal.code) == (400, "input.invalid")
-    assert field in json.dumps(refusal.problem)
+    assert field in str(refusal)
 
 
 @pytest.mark.parametrize(
@@ -208,7 +213,10 @@ def test_who_may_do_what_with_meters(city: City, operator: api.Client) -> None:
         lambda: head.get("/v1/readings", meter="hall-a-main-1"),
         lambda: head.get("/v1/meter-powers"),
         lambda: load_readings(head, ["meter,register,read_at,value\n"]),
-        lambda: head.post("/v1/meters/hall-a-main-1/swaps", {"swapped_at": "2026-10-01", "final_value": "1", "first_value": "0", "work_order": "w"}),
+        lambda: head.post(
+            "/v1/meters/hall-a-main-1/swaps",
+            {"swapped_at": "2026-10-01", "final_value": "1", "first_value": "0", "work_order": "w"},
+        ),
     ):
         assert refused(forbidden).status == 403
     assert refused(lambda: operator.get("/v1/meters/none")).status == 404

@@ -144,4 +144,6 @@ def _responses(one: route.Route, by_struct: dict[Any, Any]) -> dict[str, Any]:
     schema = by_struct[one.answer] if one.answer is not None else {} if one.media == "application/json" else {"type": "string"}
     refused = {"description": "", "content": {problem.MEDIA: {"schema": by_struct[problem.Problem]}}}
     answers: dict[str, Any] = {str(one.status): {"description": "done", "content": {one.media: {"schema": schema}}}}
+    if one.method == "PUT":
+        answers["201"] = answers["200"] | {"description": "made, because it did not exist"}
     return answers | {status: refused | {"description": text} for status, text in _PROBLEMS.items() if status not in answers}

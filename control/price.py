@@ -4,10 +4,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from control import access, case, document, usage
+from control.recovery import acceptance
 from metering import books, model, statements
 from metering import service as metering
 from primitives import clock, errors, money
-from provisioners import service as provisioners
 from store.transaction import Transaction
 from tenants import model as tenants_model
 from tenants import service as tenants
@@ -66,8 +66,8 @@ def try_month(tx: Transaction, who: tenants_model.Principal, book: model.PriceBo
     """What the use of a month costs by the books in force, and what it would if `book` had been in force all month."""
     _asked("try")(tx, who)
     codes = usage.visible(tx, who, "draft", "statement", tenant)
-    excluded = frozenset(resource.id for resource in provisioners.disputed(tx))
-    sums = statements.what_if(tx, month, book, tenants_of=codes, excluded=excluded)
+    excluded = acceptance.excluded(tx)
+    sums = statements.what_if(tx, month, book, codes=codes, excluded=excluded)
     rows = [_difference(code, now, then) for code, (now, then) in sums.items()]
     whole = _difference("", sum(now for now, _ in sums.values()), sum(then for _, then in sums.values()))
     return {"book": book.name, "month": month, "currency": money.CURRENCY, **whole, "tenants": rows}

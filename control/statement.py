@@ -11,9 +11,9 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from control import access, case, usage
+from control.recovery import acceptance
 from metering import model, statements
 from primitives import clock, errors, money
-from provisioners import service as provisioners
 from store import idempotency
 from store.transaction import Transaction
 from tenants import model as tenants_model
@@ -95,9 +95,9 @@ def show_statement(tx: Transaction, who: tenants_model.Principal, tenant: str, m
 def list_statements(tx: Transaction, who: tenants_model.Principal, month: str, *, tenant: str = "") -> list[dict[str, Any]]:
     """The statements of a month that the caller may see, parents before children, each also with all below it."""
     codes = usage.visible(tx, who, "list", "statement", tenant)
-    all_statements = statements.listed(tx, month, excluded=_disputed(tx))
-    rolled = statements.rolled_up(all_statements)
-    names = tenants.person_names(tx, sorted({one.issued_by for one in all_statements if one.issued_by}))
+    listed = statements.listed(tx, month, codes=codes, excluded=_disputed(tx))
+    rolled = statements.rolled_up(listed)
+    names = tenants.person_names(tx, sorted({one.issued_by for one in listed if one.issued_by}))
     closed = statements.closed_at(tx, month)
     return [
         {
@@ -117,21 +117,18 @@ def list_statements(tx: Transaction, who: tenants_model.Principal, month: str, *
             "issued_by": names.get(one.issued_by, ""),
             "digest": one.digest,
         }
-        for one in all_statements
-        if codes is None or one.tenant in codes
+        for one in listed
     ]
 
 
 def export_statements(tx: Transaction, who: tenants_model.Principal, month: str, *, tenant: str, form: str) -> bytes:
     """The statements of a month with all lines as CSV (one row a line) or JSON (a list of statements)."""
+    codes = usage.visible(tx, who, "export", "statement", "")
     if tenant:
-        chosen = [access.tenant(tx, who, tenant, "export", "statement")[0]]
-    else:
-        codes = usage.visible(tx, who, "export", "statement", "")
-        chosen = [each for each in tenants.all_tenants(tx) if codes is None or each.code in codes]
-    shown = [_document(one) for one in statements.show_many(tx, chosen, month, excluded=_disputed(tx))]
+        codes = frozenset({access.tenant(tx, who, tenant, "export", "statement")[0].code})
+    shown = [_document(one) for one in statements.show_many(tx, month, codes=codes, excluded=_disputed(tx))]
     if form == "json":
-        return json.dumps(shown[0] if tenant else shown, ensure_ascii=False, indent=1).encode() + b"\n"
+        return json.dumps(shown[0] if tenant and shown else shown, ensure_ascii=False, indent=1).encode() + b"\n"
     stream = io.StringIO()
     writer = csv.writer(stream, lineterminator="\r\n")  # RFC 4180
     writer.writerow([*HEAD, *LINE])
@@ -206,4 +203,4 @@ def _closed(close: model.Close, computed: statements.Computed) -> case.Answer:
 
 
 def _disputed(tx: Transaction) -> frozenset[str]:
-    return frozenset(resource.id for resource in provisioners.disputed(tx))
+    return acceptance.excluded(tx)

@@ -41,7 +41,10 @@ class PriceSpec(msgspec.Struct, forbid_unknown_fields=True, kw_only=True, rename
     name: Annotated[Name, msgspec.Meta(description="amount it applies to: cpu_milli, ram_mib, disk_gib, disk_gib.ssd ...")]
     service_class: Annotated[str, msgspec.Meta(pattern=r"^([a-z0-9]([a-z0-9._-]{0,61}[a-z0-9])?)?$", max_length=63)] = ""
     unit: Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z]{1,20}-Hours$", description="vCPU-Hours, GiB-Hours, Gpu-Hours ...")]
-    price: Annotated[str, msgspec.Meta(max_length=20, description="yuan per unit, decimal text with at most 6 places")] | Annotated[int, msgspec.Meta(ge=0, le=10**9)]
+    price: (
+        Annotated[str, msgspec.Meta(max_length=20, description="yuan per unit, decimal text with at most 6 places")]
+        | Annotated[int, msgspec.Meta(ge=0, le=10**9)]
+    )
     states: Annotated[list[Literal["running", "stopped"]], msgspec.Meta(min_length=1, max_length=2)] = msgspec.field(
         default_factory=lambda: ["running"]
     )

@@ -72,8 +72,9 @@ def begin(
 def compute(tx: Transaction, close: model.Close) -> Computed:
     """All lines and statements of a close; for a reader's snapshot.  Raises price.missing, statement.out_of_range."""
     span = interval.month(close.month)
-    events = usage_records.of_month(tx, span, counted_by=close.cut_at)
-    lines = _rated(events, book_records.known(tx, close.cut_at), span, span.end_at, close.excluded)
+    lines = _rated(
+        tx, span, span.end_at, books=book_records.known(tx, close.cut_at), counted_by=close.cut_at, excluded=close.excluded
+    )
     return _computed(lines, close.month, _places(tx, span))
 
 
@@ -125,19 +126,16 @@ def show(tx: Transaction, tenant: tenants_model.Tenant, month: str, *, excluded:
     return Shown(statement=found, lines=tuple(records.lines(tx, close.id, tenant.code)), until=span.end_at)
 
 
-def show_many(
-    tx: Transaction, wanted: Sequence[tenants_model.Tenant], month: str, *, excluded: frozenset[str] = frozenset()
-) -> list[Shown]:
-    """The statements of several departments, parents before children; a department without one is left out."""
-    span, close = interval.month(month), records.last_close(tx, month)
+def show_many(tx: Transaction, month: str, *, codes: frozenset[str] | None, excluded: frozenset[str] = frozenset()) -> list[Shown]:
+    """The statements of departments (`codes`; None = all), parents before children: as closed, or else drafts up to now."""
+    close = records.last_close(tx, month)
     if close is None:
-        shown = [draft(tx, tenant, month, excluded=excluded) for tenant in wanted]
-        return sorted(shown, key=lambda one: (one.statement.path, one.statement.tenant))
-    ids_wanted = {tenant.id for tenant in wanted}
+        return _drafts(tx, month, codes, excluded)
+    span = interval.month(month)
     return [
         Shown(statement=one, lines=tuple(records.lines(tx, close.id, one.tenant)), until=span.end_at)
         for one in records.statements(tx, close.id)
-        if one.tenant_id in ids_wanted
+        if codes is None or one.tenant in codes
     ]
 
 
@@ -149,38 +147,32 @@ def closed_at(tx: Transaction, month: str) -> datetime.datetime | None:
 
 def draft(tx: Transaction, tenant: tenants_model.Tenant, month: str, *, excluded: frozenset[str] = frozenset()) -> Shown:
     """The month to date of one department, computed now; nothing is stored.  Raises input.invalid for a month in the future."""
-    span, until = _begun(tx, month)
-    events = usage_records.of_month(tx, span, counted_by=tx.now(), tenant=tenant.code)
-    lines = [line for line in _rated(events, book_records.known(tx, tx.now()), span, until, excluded) if line.tenant == tenant.code]
-    return Shown(statement=_statement(month, _place(tx, span, tenant.id), lines), lines=tuple(lines), until=until)
+    return _drafts(tx, month, frozenset({tenant.code}), excluded)[0]
 
 
-def listed(tx: Transaction, month: str, *, excluded: frozenset[str] = frozenset()) -> list[model.Statement]:
-    """The statements of all departments, parents before children: as closed, or else drafts up to now."""
+def listed(
+    tx: Transaction, month: str, *, codes: frozenset[str] | None = None, excluded: frozenset[str] = frozenset()
+) -> list[model.Statement]:
+    """The statements without their lines, parents before children: as closed, or else drafts up to now."""
     close = records.last_close(tx, month)
-    if close is not None:
-        return records.statements(tx, close.id)
-    span, until = _begun(tx, month)
-    events = usage_records.of_month(tx, span, counted_by=tx.now())
-    lines = _rated(events, book_records.known(tx, tx.now()), span, until, excluded)
-    return list(_computed(lines, month, _places(tx, span)).statements)
+    if close is None:
+        return [shown.statement for shown in _drafts(tx, month, codes, excluded)]
+    return [one for one in records.statements(tx, close.id) if codes is None or one.tenant in codes]
 
 
 def what_if(
-    tx: Transaction, month: str, book: model.PriceBook, *, tenants_of: frozenset[str] | None, excluded: frozenset[str] = frozenset()
+    tx: Transaction, month: str, book: model.PriceBook, *, codes: frozenset[str] | None, excluded: frozenset[str] = frozenset()
 ) -> dict[str, tuple[int, int]]:
     """Tenant code -> money of its use in `month` so far under the books in force, and if `book` had been in force all month.
 
-    `tenants_of`: codes to tell of; None = all.  Raises price.missing when either side lacks a price.
+    `codes`: tenants to tell of; None = all.  Raises price.missing when either side lacks a price.
     """
     span, until = _begun(tx, month)
-    events = usage_records.of_month(tx, span, counted_by=tx.now())
     always = dataclasses.replace(book, valid_from=span.start_at)
     sums: dict[str, list[int]] = collections.defaultdict(lambda: [0, 0])
-    for side, books_of_side in enumerate((book_records.known(tx, tx.now()), [always])):
-        for line in _rated(events, books_of_side, span, until, excluded):
-            if tenants_of is None or line.tenant in tenants_of:
-                sums[line.tenant][side] += line.amount_micro
+    for side, books in enumerate((book_records.known(tx, tx.now()), [always])):
+        for line in _rated(tx, span, until, books=books, counted_by=tx.now(), excluded=excluded, codes=codes):
+            sums[line.tenant][side] += line.amount_micro
     return {code: (now, then) for code, (now, then) in sorted(sums.items())}
 
 
@@ -242,15 +234,33 @@ def _begun(tx: Transaction, month: str) -> tuple[interval.Interval, datetime.dat
     return span, until
 
 
+def _drafts(tx: Transaction, month: str, codes: frozenset[str] | None, excluded: frozenset[str]) -> list[Shown]:
+    span, until = _begun(tx, month)
+    now = tx.now()
+    lines = _rated(tx, span, until, books=book_records.known(tx, now), counted_by=now, excluded=excluded, codes=codes)
+    places = {code: place for code, place in _places(tx, span).items() if codes is None or code in codes}
+    by_tenant = _by_tenant(lines)
+    return [
+        Shown(statement=one, lines=tuple(by_tenant.get(one.tenant, ())), until=until)
+        for one in _computed(lines, month, places).statements
+    ]
+
+
 def _rated(
-    events: Iterable[model.UsageEvent],
-    books: Sequence[model.PriceBook],
+    tx: Transaction,
     span: interval.Interval,
     until: datetime.datetime,
+    *,
+    books: Sequence[model.PriceBook],
+    counted_by: datetime.datetime,
     excluded: frozenset[str],
+    codes: frozenset[str] | None = None,
 ) -> Sequence[model.Line]:
+    """The lines of a month up to a watermark; of tenants `codes` only, so that nobody hears of a missing price of somebody else's."""
+    one = next(iter(codes)) if codes is not None and len(codes) == 1 else None
+    events = usage_records.of_month(tx, span, counted_by=counted_by, tenant=one)
     made = rules.intervals((event for event in events if event.subject not in excluded), until)
-    rated = rating.rate(made, books, span)
+    rated = rating.rate((each for each in made if codes is None or each.tenant in codes), books, span)
     if rated.unpriced:
         raise service.price_missing(rated.unpriced)
     for line in rated.lines:
@@ -259,11 +269,16 @@ def _rated(
     return rated.lines
 
 
+def _by_tenant(lines: Iterable[model.Line]) -> dict[str, list[model.Line]]:
+    found: dict[str, list[model.Line]] = collections.defaultdict(list)
+    for line in lines:
+        found[line.tenant].append(line)
+    return found
+
+
 def _computed(lines: Sequence[model.Line], month: str, places: Mapping[str, tenants_model.Place]) -> Computed:
     """One statement for each place, also where nothing was used, so that a missing one is never taken for a zero."""
-    by_tenant: dict[str, list[model.Line]] = collections.defaultdict(list)
-    for line in lines:
-        by_tenant[line.tenant].append(line)
+    by_tenant = _by_tenant(lines)
     for code in by_tenant:
         if code not in places:
             raise faults.STATEMENT_UNKNOWN(tenant=code, month=month)
@@ -298,13 +313,6 @@ def _places(tx: Transaction, span: interval.Interval) -> dict[str, tenants_model
     """Code -> place of every tenant at the end of a month, or at present for one that was founded later."""
     places = tenants.places_at(tx, tx.now()) | tenants.places_at(tx, _last_moment(tx, span))
     return {place.path[-1]: place for place in places.values()}
-
-
-def _place(tx: Transaction, span: interval.Interval, tenant_id: str) -> tenants_model.Place:
-    try:
-        return tenants.place_at(tx, tenant_id, _last_moment(tx, span))
-    except errors.GovpoolError:  # founded after the month
-        return tenants.place_at(tx, tenant_id, tx.now())
 
 
 def _last_moment(tx: Transaction, span: interval.Interval) -> datetime.datetime:

@@ -311,8 +311,8 @@ def test_a_what_if_prices_the_month_without_storing_anything(database_in_novembe
     def run(tx: transaction.Transaction) -> None:
         metering.append(tx, [used(at("10-31 00:00:00"))])
         tried = books.book("tried", spec(price="1.5"), generation=1, recorded_at=tx.now())
-        assert statements.what_if(tx, "2026-10", tried, tenants_of=None) == {"tax": (24 * 10**6, 36 * 10**6)}
-        assert statements.what_if(tx, "2026-10", tried, tenants_of=frozenset()) == {}
+        assert statements.what_if(tx, "2026-10", tried, codes=None) == {"tax": (24 * 10**6, 36 * 10**6)}
+        assert statements.what_if(tx, "2026-10", tried, codes=frozenset()) == {}
         assert [book.name for book in metering.price_books(tx)] == ["2026"]
 
     experiment(database_in_november, run)

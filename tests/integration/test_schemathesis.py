@@ -21,6 +21,14 @@ from store import database as store_database
 from tests.integration.tenants_server import City, serving
 
 EXAMPLES = 12
+
+
+@schemathesis.serializer("application/x-ndjson")
+def lines(context: Any, value: Any) -> bytes:
+    """A body of JSON lines: whatever text it was given."""
+    return str(value).encode(errors="surrogatepass")
+
+
 API = schemathesis.openapi.from_dict(json.loads(openapi.document(tuple(routes.gathered()))))
 OPERATIONS = {found.ok().definition.raw["operationId"]: found.ok() for found in API.get_all_operations()}
 ENDS_THE_SESSION = {"token.logout", "backup.create"}  # the first would end the fuzzing, the second fills the disk

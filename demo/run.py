@@ -30,7 +30,7 @@ class Story:
     def __init__(self, on: stage.Stage, documents: pathlib.Path, left_out: str) -> None:
         self.on = on
         self.documents = documents
-        self.left_out = left_out
+        self.left_out = left_out  # '@MONTH@' stands for the past month
         first = datetime.datetime.now(SHANGHAI).replace(day=1)
         self.month = (first - datetime.timedelta(days=1)).strftime("%Y-%m")
         self.started = time.monotonic()
@@ -43,7 +43,6 @@ class Story:
     def document(self, name: str) -> str:
         """A document of the demo with this run's month and ports put in."""
         target = self.on.out / "documents" / name
-        target.parent.mkdir(exist_ok=True)
         text = (self.documents / name).read_text(encoding="utf-8")
         text = text.replace("@MONTH_START@", f"{self.month}-01T00:00:00+08:00").replace("@LAB@", self.lab)
         target.write_text(text, encoding="utf-8")
@@ -55,13 +54,14 @@ class Story:
         """Processes start, the three administrators sign in."""
         on = self.on
         lab = on.start("lab", "lab", "--file", str(on.out / "lab.db"), "--port", "0", "--script", str(self.documents / "lab.json"))
-        halls = on.start("meters", "facility", "simulate", "--port", "0")
+        (on.out / "documents").mkdir()
+        self.meters = on.out / "documents" / "40-meters.yaml"
+        on.start("meters", "facility", "simulate", "--port", "0", "--documents", str(self.meters), "--poll-s", "2")
         made = on.type(
             "", f"init --data {on.out / 'data'} --code qinghe --name 清河市 --valid-from {self.month}-01T00:00:00+08:00 -o json"
         )
-        on.serve(on.out / "data", "--set", "sweep_s=5", "--set", "poll_s=2")
+        on.serve(on.out / "data", "--set", "sweep_s=5")
         self.lab = on.first_line("lab", lab)["url"]
-        self.meters = on.first_line("meters", halls)
         for code in made.json():
             on.login(code["role"], code["code"])
         self.say("the server, a lab cloud (no guest runs in it) and simulated meters run; the three administrators are in")
@@ -89,13 +89,11 @@ class Story:
     def found_pool(self) -> None:
         """Pool, grants, halls and meters by operations; prices by finance; approval rules by the security administrator."""
         on = self.on
-        meters = on.out / "documents" / "40-meters.yaml"
-        meters.write_text(self.meters["documents"], encoding="utf-8")
         on.type("operator", f"apply -f {self.document('20-pool.yaml')}")
         on.at_once(
             [
                 lambda: on.type("operator", f"apply -f {self.document('30-grants.yaml')}"),
-                lambda: on.type("operator", f"apply -f {meters}"),
+                lambda: on.type("operator", f"apply -f {self.meters}"),
                 lambda: on.type("finance", f"apply -f {self.document('50-prices.yaml')}"),
                 lambda: on.type("security_admin", f"apply -f {self.document('60-approvals.yaml')}"),
             ]
@@ -111,7 +109,8 @@ class Story:
         usage.write_text(history.text(self.month, (HERE / "fleet.txt").read_text(encoding="utf-8")), encoding="utf-8")
         on.type("operator", f"facility history --month {self.month} --out {readings}")
         if self.left_out:
-            kept = [line for line in readings.read_text().splitlines(True) if not line.startswith(self.left_out)]
+            gone = self.left_out.replace("@MONTH@", self.month)
+            kept = [line for line in readings.read_text().splitlines(True) if not line.startswith(gone)]
             readings.write_text("".join(kept), encoding="utf-8")
         on.type("operator", f"usage import {usage}")
         on.type("operator", f"reading import {readings}")

@@ -8,7 +8,7 @@ from typing import Any
 import stage
 
 SHOWN_STATEMENTS = ("service-center", "tax", "yunxi-service")
-HALLS = ("h1", "h2")
+HALLS = ("hall-a", "hall-b")
 
 
 def show(on: stage.Stage, month: str) -> None:
@@ -68,7 +68,9 @@ def _statement(calls: Calls, tenant: str, month: str) -> dict[str, Any]:
 
 
 def _hall(calls: Calls, hall: str, month: str) -> dict[str, Any]:
-    return calls.of("leader", f"pue show --hall {hall} --month {month} -o json")
+    year, number = int(month[:4]), int(month[5:])
+    following = f"{year + number // 12}-{number % 12 + 1:02}"
+    return calls.of("leader", f"pue show --hall {hall} --from {month}-01 --to {following}-01 -o json")
 
 
 def _told_holdings(facts: dict[str, Any]) -> Iterable[str]:

@@ -6,46 +6,20 @@ backup and the restore is listed and disputed, on no statement, and never delete
 
 import hashlib
 import pathlib
-from typing import Any, Final
-
-import sqlalchemy as sa
+from typing import Any
 
 from audit import model as audit_model
 from audit import rules as audit_rules
 from audit import service as audit
-from control import access, case, tables
+from control import access, case
 from control import settings as control_settings
-from primitives import clock, errors
-from store import backup, installation
+from primitives import clock
+from store import backup
 from store import database as store_database
 from store.transaction import Transaction
 from tenants import model as tenants_model
 from tenants import people, role_table, signin
 from tenants import service as tenants
-
-ACCEPTS_NEEDED: Final = 2
-"""Different persons, each of another administrator's role."""
-
-NOTHING_TO_ACCEPT: Final = errors.Fault(
-    "restore.nothing",
-    errors.Kind.CONFLICT,
-    en="there is no restored state that waits to be accepted",
-    zh="没有待确认的恢复状态",
-    mend_en="govpool status",
-    mend_zh="govpool status",
-)
-ACCEPTED_ALREADY: Final = errors.Fault(
-    "restore.accepted_already",
-    errors.Kind.CONFLICT,
-    en="you, or another holder of the role {role}, accepted already; a second administrator of another role must",
-    zh="您或另一位 {role} 已确认，还须由其他类别的管理员确认",
-    mend_en="ask one of the other two administrators: govpool restore accept",
-    mend_zh="请另外两类管理员之一执行：govpool restore accept",
-)
-
-_A: Final = tables.ACCEPTANCES
-_ACCEPTANCES: Final = sa.select(_A).where(_A.c.epoch == sa.bindparam("epoch"))
-_ACCEPT: Final = sa.insert(_A)
 
 
 def create(wiring: case.Wired, folder: pathlib.Path, context: case.Context) -> case.Answer:
@@ -107,55 +81,25 @@ def verify(path: pathlib.Path) -> dict[str, Any]:
 
 
 def restore(url: str, path: pathlib.Path, *, replace: bool) -> dict[str, Any]:
-    """Put a verified backup into an empty database, or with `replace` in the place of the present one.
+    """Put a verified backup into an empty database, or with `replace` in the place of the present one, which stays aside under a dated name.
 
-    A local command under the lock file.  Returns new one-use codes of the administrators: all tokens are void.
+    A local command under the lock file.  Killed at any moment it leaves a database that does not start.  Returns new one-use codes of the
+    administrators: all tokens are void.
     """
     report = verify(path)
     lock = _lock(url)
     try:
-        if replace:
-            backup.empty(url)
-        backup.load(url, path)
+        backup.refuse_in_use(url)
+        above = backup.epoch_of(url)
+        if above and not replace:
+            raise backup.NOT_EMPTY()
+        if above:
+            backup.put_aside(url)
+        codes = backup.load(url, path, above, lambda tx: _new_codes(tx, path, report))
     finally:
         if lock is not None:
             lock.release()
-    database = store_database.open_database(url)
-    try:
-        codes = database.lane.run(lambda tx: _new_codes(tx, path, report))
-    finally:
-        database.close()
-    return {**report, "epoch": int(report["epoch"]) + 1, "codes": codes}
-
-
-def accept() -> case.UseCase:
-    """One administrator accepts the restored state; with the second of another role it is accepted and sweeps act again."""
-
-    def permit(tx: Transaction, who: tenants_model.Principal) -> tenants_model.Permit:
-        return access.require(tx, who, "accept", "backup", tenant_id=None)
-
-    def effect(tx: Transaction, who: tenants_model.Principal, allowed: tenants_model.Permit) -> case.Answer:
-        here = installation.get(tx)
-        if here.accepted:
-            raise NOTHING_TO_ACCEPT()
-        given = tx.execute(_ACCEPTANCES, epoch=here.epoch)
-        if any(row["person_id"] == who.person_id or row["role"] == allowed.role for row in given):
-            raise ACCEPTED_ALREADY(role=allowed.role)
-        tx.execute(
-            _ACCEPT,
-            epoch=here.epoch,
-            person_id=who.person_id,
-            account_id=who.account_id,
-            role=allowed.role,
-            accepted_at=clock.to_us(tx.now()),
-        )
-        whole = len(given) + 1 >= ACCEPTS_NEEDED
-        if whole:
-            installation.accept(tx)
-        body = {"epoch": here.epoch, "accepted": whole, "by": [*(row["role"] for row in given), str(allowed.role)]}
-        return case.Answer(body=body, kind="backup", object_id=f"epoch-{here.epoch}", after=body)
-
-    return case.UseCase(action="backup.accept", permit=permit, effect=effect)
+    return {**report, "epoch": max(int(report["epoch"]), above) + 1, "codes": codes}
 
 
 def folder_of(settings: control_settings.Settings, url: str) -> pathlib.Path:

@@ -23,6 +23,12 @@ _INSERT_DECISION: Final = sa.insert(_D)
 _BY_ID: Final = sa.select(_O).where(_O.c.id == sa.bindparam("id"))
 _BY_NUMBER: Final = sa.select(_O).where(_O.c.number == sa.bindparam("number"))
 _LINES: Final = sa.select(_L).where(columns.among(_L.c.order_id, "ids")).order_by(_L.c.order_id, _L.c.position)
+_WAITING_LINE: Final = (
+    sa.select(_L)
+    .select_from(_L.join(_O, _O.c.id == _L.c.order_id))
+    .where(_L.c.resource_id == sa.bindparam("resource"), _O.c.state == str(model.State.WAITING_FOR_APPROVAL))
+    .order_by(_O.c.number)
+)
 _DECISIONS: Final = sa.select(_D).where(columns.among(_D.c.order_id, "ids")).order_by(_D.c.decided_at, _D.c.id)
 _HELD: Final = sa.select(_L.c.name).where(_L.c.held_name == sa.bindparam("held"))
 _MOVE: Final = (
@@ -104,6 +110,12 @@ def lines(tx: Transaction, order_ids: Sequence[str]) -> dict[str, list[model.Lin
     for row in tx.execute(_LINES, ids=list(order_ids)):
         found[row["order_id"]].append(_line(row))
     return found
+
+
+def waiting_line(tx: Transaction, resource_id: str) -> tuple[str, model.Line] | None:
+    """The line of a waiting order that speaks of a resource, behind the order's id."""
+    rows = tx.execute(_WAITING_LINE, resource=resource_id)
+    return (rows[0]["order_id"], _line(rows[0])) if rows else None
 
 
 def decisions(tx: Transaction, order_ids: Sequence[str]) -> dict[str, list[model.Decision]]:

@@ -13,6 +13,7 @@ decisions = records.decisions
 overdue = records.overdue
 counts = records.counts
 name_held = records.held
+waiting_line = records.waiting_line
 rules_at = records.rules_at
 
 
@@ -44,6 +45,11 @@ def decide(tx: Transaction, order: model.Order, decision: model.Decision) -> mod
 def end_overdue(tx: Transaction, order: model.Order) -> bool:
     """End a waiting order whose deadline has passed; False if somebody decided meanwhile."""
     return records.move(tx, order.id, model.State.WAITING_FOR_APPROVAL, model.State.ENDED, ended=True)
+
+
+def approved_meanwhile(tx: Transaction, order_id: str) -> None:
+    """A waiting order whose approval is only known by what came of it: a restore lost the decision itself."""
+    records.move(tx, order_id, model.State.WAITING_FOR_APPROVAL, model.State.DELIVERING, ended=False)
 
 
 def settle(tx: Transaction, *, order_id: str, resource_id: str, outcome: model.Outcome, reason: str = "") -> model.Order | None:

@@ -161,6 +161,19 @@ def take(tx: Transaction, place: tuple[str, str, str], amounts: Mapping[str, int
     return _guarded(tx, place, amounts, "held = held + {k}", "held + {k} <= capacity")
 
 
+def take_over(tx: Transaction, place: tuple[str, str, str], amounts: Mapping[str, int]) -> None:
+    """Take room without asking, also in a place that no host reports: what reaches over the capacity is an excess."""
+    greatest = "greatest" if tx.dialect == "postgresql" else "max"
+    statement = sql(
+        "INSERT INTO pool_rooms (pool_id, zone, service_class, name, physical, capacity, used, held, over_by)"
+        " VALUES (:pool_id, :zone, :service_class, :name, 0, 0, 0, :amount, :amount)"
+        " ON CONFLICT (pool_id, zone, service_class, name) DO UPDATE SET held = pool_rooms.held + :amount,"
+        f" over_by = {greatest}(pool_rooms.over_by, pool_rooms.held + :amount - pool_rooms.capacity)"
+    )
+    at = dict(zip(("pool_id", "zone", "service_class"), place, strict=True))
+    tx.many(statement, [{**at, "name": name, "amount": amount} for name, amount in amounts.items()])
+
+
 def give_back(tx: Transaction, place: tuple[str, str, str], amounts: Mapping[str, int]) -> None:
     """Give room back; an excess shrinks with it."""
     _guarded(tx, place, amounts, "held = held - {k}, over_by = {least}(over_by, {greatest}(0, held - {k} - capacity))", "1 = 1")

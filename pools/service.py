@@ -132,6 +132,17 @@ def hold(tx: Transaction, *, pool_id: str, zone: str, service_class: str, amount
     records.add_amounts(tx, holder, needed)
 
 
+def adopt(tx: Transaction, *, pool_id: str, zone: str, service_class: str, amounts: Mapping[str, int], holder: str) -> None:
+    """Hold and confirm room for what exists already, whether it fits or not: what does not fit is an excess.  Raises pool.held."""
+    place = (pool_id, zone, service_class)
+    needed = rules.placed(amounts)
+    records.take_over(tx, place, needed)
+    if not records.hold(tx, holder, place):
+        raise faults.HELD(holder=holder)
+    records.add_amounts(tx, holder, needed)
+    records.confirm(tx, holder)
+
+
 def change(tx: Transaction, *, holder: str, amounts: Mapping[str, int]) -> None:
     """Other amounts for a resource in its place.  Only what grows needs room.  Raises pool.full, pool.not_held."""
     held = records.find(tx, holder)

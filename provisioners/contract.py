@@ -182,6 +182,9 @@ class Observed:
     installation: str  # first tag; '' if it is not govpool's
     epoch: int  # second tag; 0 if absent
     facts: Facts  # of a TICKET: `ticket_id` alone, with state ABSENT
+    project: str = ""  # code, from the tags; '' if the cloud does not carry it
+    image: str = ""
+    labels: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -227,6 +230,9 @@ class Event:
     installation: str
     resource_id: str  # '' if the guest carries no tag of govpool
     facts: Facts
+    name: str = ""
+    project: str = ""  # code, from the tags; '' if the cloud does not carry it
+    labels: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)

@@ -73,6 +73,13 @@ def want(tx: transaction.Transaction, *wanted: model.WantedResource) -> list[mod
     return born
 
 
+def take_in(tx: transaction.Transaction, resource: model.Resource) -> None:
+    """The row, as it stands, of what a cloud holds already or held; raises what the database raises for a known id or a taken name."""
+    bare = dataclasses.replace(resource, facts=contract.Facts())
+    records.insert(tx, [bare])
+    records.put(tx, bare, resource)
+
+
 def change_wanted(
     tx: transaction.Transaction,
     *,

@@ -10,19 +10,30 @@ import hashlib
 import json
 import os
 import pathlib
+import time
 import zipfile
-from collections.abc import Iterator
-from typing import Any, Final
+import zlib
+from collections.abc import Callable, Iterator
+from typing import Any, Final, TypeVar
 
 import sqlalchemy as sa
 
 from primitives import clock, errors
-from store import columns, engines, installation, migrate
+from store import columns, engines, faults, installation, migrate
 from store import database as store_database
 from store.transaction import Transaction
 
+T = TypeVar("T")
 FORMAT: Final = "govpool-backup/1"
 PAGE: Final = 2000
+PATIENCE: Final = 20
+_SESSIONS: Final = (
+    "SELECT pid, datname AS name FROM pg_stat_activity"
+    " WHERE datname = current_database() AND application_name = 'govpool' AND pid <> pg_backend_pid()"
+)
+
+_UNREADABLE: Final = (OSError, EOFError, KeyError, TypeError, ValueError, RuntimeError, zipfile.BadZipFile, zlib.error)
+"""What zipfile, zlib and json raise for bytes that are no backup: a flipped flag bit reads as encrypted, a flipped method as unknown."""
 
 BROKEN: Final = errors.Fault(
     "backup.broken",
@@ -84,7 +95,9 @@ def read_manifest(path: pathlib.Path) -> Manifest:
     try:
         with zipfile.ZipFile(path) as archive:
             found = Manifest(**json.loads(archive.read("manifest.json")))
-    except (OSError, zipfile.BadZipFile, KeyError, TypeError, ValueError) as error:
+        if not isinstance(found.tables, dict) or any({"rows", "sha256"} - told.keys() for told in found.tables.values()):
+            raise ValueError("its list of tables cannot be read")
+    except _UNREADABLE as error:
         raise BROKEN(file=path.name, reason=str(error)) from error
     if found.format != FORMAT:
         raise BROKEN(file=path.name, reason=f"its format is {found.format!r}, this release reads {FORMAT!r}")
@@ -96,6 +109,8 @@ def read_manifest(path: pathlib.Path) -> Manifest:
 def verify(path: pathlib.Path) -> Manifest:
     """Read the whole backup and hold every table against the manifest.  Raises backup.broken."""
     manifest = read_manifest(path)
+    if manifest.tables.keys() != columns.METADATA.tables.keys():
+        raise BROKEN(file=path.name, reason="it does not hold the tables of this release")
     with zipfile.ZipFile(path) as archive:
         for name, told in manifest.tables.items():
             digest, count = hashlib.sha256(), 0
@@ -114,8 +129,11 @@ def rows(path: pathlib.Path, table: str) -> Iterator[dict[str, Any]]:
             yield _decoded(columns.METADATA.tables[table], json.loads(line))
 
 
-def load(url: str, path: pathlib.Path) -> None:
-    """Fill an empty database from a verified backup, in one transaction that also raises the epoch.  Raises restore.not_empty."""
+def load(url: str, path: pathlib.Path, above: int, finish: Callable[[Transaction], T]) -> T:
+    """Fill an empty database from a verified backup; what `finish` returns, run last in the same transaction.
+
+    The new epoch is greater than the backup's and than `above`.  Raises restore.not_empty.
+    """
     migrate.upgrade(url)
     connection = store_database.connect(url)
     try:
@@ -131,20 +149,50 @@ def load(url: str, path: pathlib.Path) -> None:
                     tx.many(sa.insert(table), batch)
                     batch = []
             tx.many(sa.insert(table), batch)
-        installation.raise_epoch(tx)
+        installation.raise_epoch(tx, above)
+        done = finish(tx)
         connection.commit()
     except BaseException:
         connection.rollback()
         raise
     finally:
         connection.close()
+    return done
 
 
-def empty(url: str) -> None:
-    """Take everything away from a database that is to be replaced; a SQLite file is kept aside under a dated name."""
+def epoch_of(url: str) -> int:
+    """The epoch of the installation that a database holds; 0 if it holds none."""
+    if migrate.revision(url) is None:
+        return 0
+    connection = store_database.connect(url)
+    try:
+        here = installation.find(Transaction(connection, clock.to_us(clock.now())))
+    finally:
+        connection.close()
+    return 0 if here is None else here.epoch
+
+
+def refuse_in_use(url: str) -> None:
+    """A PostgreSQL database that another process works with is not replaced under it.  Raises store.locked.  SQLite has its lock file."""
+    if store_database.dialect_of(url) == engines.SQLITE:
+        return
+    connection = store_database.connect(url)
+    try:
+        for _ in range(PATIENCE):
+            sessions = connection.rows(_SESSIONS, None)
+            if not sessions:
+                return
+            time.sleep(0.1)  # a session that was closed just now is listed for a moment
+    finally:
+        connection.close()
+    raise faults.LOCKED(pid=f"session {sessions[0]['pid']}", path=sessions[0]["name"])
+
+
+def put_aside(url: str) -> None:
+    """Make room for what replaces a database: its file, or on PostgreSQL its schema, stays under a dated name."""
+    stamp = f"{clock.now():%Y%m%dT%H%M%S}"
     if store_database.dialect_of(url) == engines.SQLITE:
         path = store_database.sqlite_path(url)
-        stamp = f"{clock.now():%Y%m%dT%H%M%S}"
         for suffix in ("-wal", "-shm", ""):
             part = path.with_name(path.name + suffix)
             if part.exists():
@@ -152,7 +200,8 @@ def empty(url: str) -> None:
         return
     connection = store_database.connect(url)
     try:
-        connection.rows("DROP SCHEMA public CASCADE; CREATE SCHEMA public", None)
+        name = f"replaced_{stamp.lower()}"
+        connection.rows(f"BEGIN; ALTER SCHEMA public RENAME TO {name}; CREATE SCHEMA public; COMMIT", None)
     finally:
         connection.close()
 
@@ -199,7 +248,7 @@ def _lines(archive: zipfile.ZipFile, path: pathlib.Path, table: str) -> Iterator
     try:
         with archive.open(f"{table}.jsonl") as file:
             yield from file
-    except (KeyError, OSError, zipfile.BadZipFile) as error:
+    except _UNREADABLE as error:
         raise BROKEN(file=path.name, reason=str(error)) from error
 
 

@@ -26,7 +26,7 @@ class Installation:
 
 _READ: Final = sa.select(tables.INSTALLATION)
 _INSERT: Final = sa.insert(tables.INSTALLATION)
-_RAISE: Final = sa.update(tables.INSTALLATION).values(epoch=tables.INSTALLATION.c.epoch + 1)
+_RAISE: Final = sa.update(tables.INSTALLATION).values(epoch=sa.bindparam("to"))
 _ACCEPT: Final = sa.update(tables.INSTALLATION).values(accepted_epoch=tables.INSTALLATION.c.epoch)
 
 
@@ -51,9 +51,9 @@ def create(tx: Transaction) -> Installation:
     return made
 
 
-def raise_epoch(tx: Transaction) -> Installation:
-    """After a restore: everything that carries an older epoch is void until accepted."""
-    tx.execute(_RAISE)
+def raise_epoch(tx: Transaction, above: int = 0) -> Installation:
+    """After a restore: everything that carries an older epoch is void.  The new one is also greater than `above`."""
+    tx.execute(_RAISE, to=max(get(tx).epoch, above) + 1)
     return get(tx)
 
 

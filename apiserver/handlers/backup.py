@@ -6,6 +6,7 @@ import msgspec
 
 from apiserver import route
 from control import backup, case
+from control.recovery import acceptance
 from store.transaction import Transaction
 
 
@@ -27,12 +28,43 @@ class Listed(msgspec.Struct, kw_only=True):
     size_bytes: int
 
 
-class Accepted(msgspec.Struct, kw_only=True):
-    """Who accepted the restored state so far, and whether that is enough."""
+class News(msgspec.Struct, kw_only=True):
+    """One line of a cloud's record that the restored database does not know."""
+
+    at: str
+    verb: str
+
+
+class Outcome(msgspec.Struct, kw_only=True):
+    """What acceptance makes of a finding."""
+
+    en: str
+    zh: str
+
+
+class Finding(msgspec.Struct, kw_only=True):
+    """One resource of which the restored database and its cloud tell different things."""
+
+    resource: str
+    tenant: str
+    project: str
+    kind: str
+    name: str
+    pool: str
+    happened: str
+    state: str
+    amounts: dict[str, int]
+    news: list[News]
+    outcome: Outcome
+
+
+class Restored(msgspec.Struct, kw_only=True):
+    """A restored state: who accepted it, whether that is enough, and what happened in the clouds since the backup."""
 
     epoch: int
     accepted: bool
     by: list[str]
+    findings: list[Finding]
 
 
 def create(call: route.Call) -> case.Answer:
@@ -45,13 +77,19 @@ def listed(tx: Transaction, call: route.Call) -> Any:
     return backup.listed(tx, call.who, backup.folder_of(call.wiring.settings, call.wiring.database.url))
 
 
-def accept(call: route.Call) -> case.UseCase:
-    """Accept a restored state; the second administrator of another role completes it."""
-    return backup.accept()
+def show(tx: Transaction, call: route.Call) -> Any:
+    """What happened in the clouds between the backup and the restore, and what acceptance makes of it."""
+    return acceptance.show(tx, call.who, call.wiring)
+
+
+def accept(call: route.Call) -> case.Answer:
+    """Accept a restored state; the second administrator of another role completes it, and what was found is taken over."""
+    return acceptance.accept(call.wiring, call.context, dry_run=call.dry_run)
 
 
 ROUTES = [
     route.work("POST", "/v1/backups", "backup.create", create, answer=Backup, status=201),
     route.read("GET", "/v1/backups", "backup.list", listed, answer=list[Listed]),
-    route.change("POST", "/v1/restore/acceptances", "backup.accept", accept, answer=Accepted),
+    route.read("GET", "/v1/restore", "restore.show", show, answer=Restored),
+    route.work("POST", "/v1/restore/acceptances", "backup.accept", accept, answer=Restored),
 ]

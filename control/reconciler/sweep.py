@@ -102,6 +102,7 @@ class SweepFailedError(Exception):
 def judged(tx: Transaction, cloud: clouds.Cloud, sweep: model.Sweep, items: Sequence[contract.Observed]) -> dict[Finding, int]:
     """Judge some items and act on the rows; how many of each finding."""
     installed = installation.get(tx)
+    sweep = dataclasses.replace(sweep, report_only=not installed.accepted)  # it may have been accepted since the sweep began
     resource_ids = sorted({item.resource_id for item in items if item.installation == installed.id and item.resource_id})
     rows, trails = provisioners.get_many(tx, resource_ids), provisioners.trails(tx, resource_ids)
     tally = dict.fromkeys(Finding, 0)
@@ -135,12 +136,13 @@ def _acted(tx: Transaction, sweep: model.Sweep, finding: Finding, row: model.Res
 
 def _missed(tx: Transaction, sweep: model.Sweep, missing: Sequence[model.Resource], seen: frozenset[str]) -> int:
     """Rows whose guest was not listed, if they still stand as they were read: a worker looks again before one is called lost."""
+    report_only = not installation.get(tx).accepted
     rows = provisioners.get_many(tx, [resource.id for resource in missing])
     opened = provisioners.open_attempts(tx, list(rows))
     still = [row for row in rules.missing(rows.values(), seen, sweep.started_at) if row.id not in opened]
     for row in still:
         after = (
-            dataclasses.replace(row, disputed=True) if sweep.report_only else dataclasses.replace(row, look=True, next_at=tx.now())
+            dataclasses.replace(row, disputed=True) if report_only else dataclasses.replace(row, look=True, next_at=tx.now())
         )
         provisioners.store(tx, row, after)
     return len(still)

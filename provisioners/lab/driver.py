@@ -154,7 +154,8 @@ class LabDriver:
         """A thousand items a call, by ascending id."""
         for page in self._pages(installation, resource_id):
             for guest in page.guests:
-                yield _observed(guest.kind, guest.name, guest, facts_of(guest))
+                seen = _observed(guest.kind, guest.name, guest, facts_of(guest))
+                yield dataclasses.replace(seen, project=guest.project, image=guest.image, labels=guest.metadata)
             for ticket in page.tickets:
                 yield _observed(
                     contract.TICKET, ticket.resource_id, ticket, Facts(ticket_id=ticket.id, created_at=ticket.created_at)
@@ -350,6 +351,7 @@ def _event(entry: wire.Entry) -> contract.Event:
     return contract.Event(
         id=str(entry.seq), at=entry.at, verb=entry.verb, kind=guest.kind, tenant=guest.tenant, installation=guest.installation,
         resource_id=guest.resource_id, facts=facts_of(msgspec.structs.replace(guest, state="absent") if gone else guest),
+        name=guest.name, project=guest.project, labels=guest.metadata,
     )  # fmt: skip
 
 

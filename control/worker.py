@@ -12,12 +12,17 @@ import signal
 import sys
 import threading
 from collections.abc import Sequence
+from typing import Final
 
 from control import logs, services, settings
 from control.reconciler import engine, sweep
 from control.wiring import Wiring
 from primitives import errors
 from store import database as store_database
+
+
+NEW_POOL_S: Final = 2
+"""How often the sweeper looks whether a sweep is due, so that a new pool has its hosts within seconds."""
 
 
 def background(wiring: Wiring) -> list[services.Service]:
@@ -28,7 +33,7 @@ def background(wiring: Wiring) -> list[services.Service]:
     sweeper = sweep.Sweeper(wiring, every_s=chosen.sweep_s)
     return [
         engine.Reconciler(wiring, threads=chosen.workers, lease_s=chosen.lease_s),
-        services.Loop("sweep", sweeper.sweep_all, chosen.sweep_s),
+        services.Loop("sweep", sweeper.sweep_all, min(NEW_POOL_S, chosen.sweep_s)),
     ]
 
 

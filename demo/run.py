@@ -89,7 +89,7 @@ class Story:
     def found_pool(self) -> None:
         """Pool, grants, halls and meters by operations; prices by finance; approval rules by the security administrator."""
         on = self.on
-        on.type("operator", f"apply -f {self.document('20-pool.yaml')}")
+        on.type("operator", f"apply -f {self.document('20-pool.yaml')}")  # its hosts are known after the first sweep, seconds later
         on.at_once(
             [
                 lambda: on.type("operator", f"apply -f {self.document('30-grants.yaml')}"),

@@ -9,7 +9,7 @@ from pools import service as pools
 from primitives import clock
 from provisioners import contract
 
-FRESH_S: Final = 5
+FRESH_S: Final = 2
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)

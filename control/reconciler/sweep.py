@@ -58,6 +58,8 @@ class Sweeper:
 
     def sweep(self, cloud: clouds.Cloud) -> model.Sweep | None:
         """Look at everything in one cloud; None if another process did so just now.  A failure is in the report."""
+        if not self._database.read(lambda tx: _due(tx, cloud, self._every_s)):  # most looks end here, without a write
+            return None
         begun = self._database.lane.run(lambda tx: _begun(tx, cloud, self._every_s))
         if begun is None:
             return None
@@ -148,10 +150,15 @@ def _missed(tx: Transaction, sweep: model.Sweep, missing: Sequence[model.Resourc
     return len(still)
 
 
-def _begun(tx: Transaction, cloud: clouds.Cloud, every_s: int) -> model.Sweep | None:
-    """The row of a new sweep, unless the pool's last one began less than about `every_s` ago."""
+def _due(tx: Transaction, cloud: clouds.Cloud, every_s: int) -> bool:
+    """Whether the pool's last sweep began at least `every_s` ago, a little early rather than a round late."""
     last = provisioners.sweep_begun_at(tx, cloud.pool_id)
-    if last is not None and tx.now() - last < datetime.timedelta(seconds=every_s) * 0.8:
+    return last is None or tx.now() - last >= datetime.timedelta(seconds=every_s) * 0.8
+
+
+def _begun(tx: Transaction, cloud: clouds.Cloud, every_s: int) -> model.Sweep | None:
+    """The row of a new sweep, unless another process has just begun one."""
+    if not _due(tx, cloud, every_s):
         return None
     begun = model.Sweep(
         id=ids.new("swp"), pool_id=cloud.pool_id, pool=cloud.pool, started_at=tx.now(), ended_at=None, observed=0, ours=0, foreign=0,

@@ -11,6 +11,7 @@ import pathlib
 import re
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
@@ -52,6 +53,7 @@ def pages() -> dict[str, str]:
         "documents.md": documents(),
         "errors.md": faults(),
         "settings.md": settings(),
+        "metrics.md": metrics(),
         "roles.md": roles(),
     }
 
@@ -309,6 +311,46 @@ def bounds(metadata: Mapping[str, Any]) -> str:
 def texts_of(metadata: Mapping[str, Any]) -> list[str]:
     """What a setting is for, in both languages."""
     return [metadata["en"], metadata["zh"]]
+
+
+def metrics() -> str:
+    """Every metric, as a server with an empty database exposes it."""
+    import collections
+
+    from control import metrics as exposed
+    from control import schema
+    from control import settings as declared
+    from control import wiring
+    from store import database
+
+    with tempfile.TemporaryDirectory() as folder:
+        url = f"sqlite://{folder}/govpool.db"
+        opened = database.open_database(url)
+        schema.upgrade(url)
+        shared = wiring.Wiring(opened, declared.Settings())
+        found = [
+            *exposed._process(shared, collections.Counter()),
+            *opened.read(lambda tx: [*exposed._quotas(tx), *exposed._work(tx), *exposed._energy(tx)]),
+        ]
+        opened.close()
+    rows = [
+        [f"`{metric_name(each)}`", each.type, ", ".join(f"`{one}`" for one in labels(each)), each.documentation] for each in found
+    ]
+    intro = (
+        "`GET /metrics` in the text format of Prometheus, read from the database at each scrape. It names tenants, so it is answered to loopback, or to\n"
+        "a token with the right `metrics.read` at the root."
+    )
+    return page("Metrics", intro, table(["metric", "type", "labels", "meaning"], rows))
+
+
+def metric_name(metric: Any) -> str:
+    """The name as it is exposed."""
+    return {"counter": f"{metric.name}_total", "info": f"{metric.name}_info"}.get(metric.type, str(metric.name))
+
+
+def labels(metric: Any) -> list[str]:
+    """The labels of a metric; an info metric has its facts as labels."""
+    return list(metric.samples[0].labels) if metric.type == "info" else list(metric._labelnames)
 
 
 def roles() -> str:

@@ -15,6 +15,8 @@ MODULES: Final = (
     "role",
     "notice",
     "status",
+    "pool",
+    "grant",
     "template",
     "resource",
     "price",
@@ -29,6 +31,8 @@ MODULES: Final = (
     "meter",
     "reading",
     "pue",
+    "grant",
+    "pool",
 )
 
 

@@ -33,6 +33,7 @@ NOUNS: Final[dict[str, tuple[str, str, str]]] = {
     "quota": ("org", "grants over the tenant tree", "配额"),
     "approval": ("org", "rules that say which orders need approval", "审批规则"),
     "pool": ("cloud", "pooled hardware", "资源池"),
+    "host": ("cloud", "hosts of the pools, and their largest free block", "资源池主机与最大空闲块"),
     "price": ("money", "price books", "价目表"),
     "usage": ("money", "usage events and intervals", "用量"),
     "statement": ("money", "monthly statements", "结算单"),

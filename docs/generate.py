@@ -318,9 +318,8 @@ def metrics() -> str:
     import collections
 
     from control import metrics as exposed
-    from control import schema
+    from control import schema, wiring
     from control import settings as declared
-    from control import wiring
     from store import database
 
     with tempfile.TemporaryDirectory() as folder:
@@ -337,8 +336,8 @@ def metrics() -> str:
         [f"`{metric_name(each)}`", each.type, ", ".join(f"`{one}`" for one in labels(each)), each.documentation] for each in found
     ]
     intro = (
-        "`GET /metrics` in the text format of Prometheus, read from the database at each scrape. It names tenants, so it is answered to loopback, or to\n"
-        "a token with the right `metrics.read` at the root."
+        "`GET /metrics` in the text format of Prometheus, read from the database at each scrape. It names tenants, so it is answered to\n"
+        "loopback, or to a token with the right `metrics.read` at the root."
     )
     return page("Metrics", intro, table(["metric", "type", "labels", "meaning"], rows))
 

@@ -1,7 +1,8 @@
 """Routes of price books, and what-if: a month or a size under another book."""
 
+import re
 from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 import msgspec
 
@@ -11,6 +12,8 @@ from metering import books, model
 from primitives import errors
 from store.transaction import Transaction
 from templates import catalog
+
+_AMOUNT: Final = re.compile("[0-9]{1,10}")
 
 
 class Try(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
@@ -88,7 +91,7 @@ def _amounts(text: str) -> Mapping[str, int]:
     amounts: dict[str, int] = {}
     for part in text.split(","):
         name, _, value = part.partition("=")
-        if not name or not value.isascii() or not value.isdecimal() or not 0 <= int(value[:12]) <= model.AMOUNT_BOUND:
+        if not name or not _AMOUNT.fullmatch(value) or int(value) > model.AMOUNT_BOUND:
             raise errors.INVALID(field="amounts", reason=f"{part[:40]!r} is not an amount such as cpu_milli=4000")
         amounts[name] = int(value)
     return amounts

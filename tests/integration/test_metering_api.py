@@ -3,8 +3,9 @@
 import csv
 import hashlib
 import io
+import json
 from collections.abc import Iterator
-from decimal import Decimal
+from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
 
 import pytest
@@ -65,6 +66,59 @@ def test_a_month_of_use_becomes_a_statement_that_an_outsider_can_recompute(marke
     }
     assert (disk["unit_seconds"], disk["end_at"], disk["amount"]) == (100 * (240 + 288) * 3600, "2026-10-31T16:00:00Z", "42.24")
     assert (ram["unit_seconds"], ram["amount"]) == (8192 * 240 * 3600, "83.90")  # 83.904
+
+
+def test_an_outsider_recomputes_an_exported_statement_from_the_printed_prices_alone(market: Market) -> None:
+    """With the standard library and what the documents say, and nothing of ours."""
+    for number in range(1, 30):
+        size = {"cpu_milli": 1000 * number + 7, "ram_mib": 1024 + number, "disk_gib": number}
+        market.report(event(number, f"2026-10-{number:02}T01:02:03+08:00", subject=f"vm-{number % 11}", amounts=size))
+    market.prices("2026-10-mid", "2026-10-16T12:00:00+08:00", disk="0.0123")
+    market.close()
+    statement = json.loads(market.finance.content("/v1/statement-exports", month="2026-10", tenant="tax", format="json"))
+    books = {each["metadata"]["name"]: each["spec"]["prices"] for each in market.finance.pages("/v1/price-books")}
+    groups: dict[tuple[str, str, str], list[Any]] = {}
+    for line in statement["lines"]:
+        groups.setdefault((line["project"], line["sku"], line["price_version"]), []).append(line)
+    whole = Decimal(0)
+    for (_, sku, version), rows in groups.items():
+        (price,) = [one for one in books[version] if one["sku"] == sku]
+        per = {"cpu_milli": 1000, "ram_mib": 1024}.get(price["name"], 1)
+        exact = Decimal(sum(row["unit_seconds"] for row in rows)) * Decimal(price["price"]) / (3600 * per)
+        amount = sum(Decimal(row["amount"]) for row in rows)
+        assert amount == exact.quantize(Decimal("0.01"), ROUND_HALF_UP)
+        whole += amount
+    assert Decimal(statement["total"]) == whole and {version for _, _, version in groups} == {"2026", "2026-10-mid"}
+    (row,) = market.finance.pages("/v1/statements", month="2026-10", tenant="audit-branch")
+    assert row["digest"] == hashlib.sha256(b"").hexdigest()
+    row = next(iter(market.finance.pages("/v1/statements", month="2026-10", tenant="tax")))
+    plain = [json.dumps(line, ensure_ascii=False, sort_keys=True, separators=(",", ":")) + "\n" for line in statement["lines"]]
+    assert row["digest"] == hashlib.sha256("".join(plain).encode()).hexdigest()
+
+
+@pytest.mark.parametrize(
+    "amounts",
+    ["cpu_milli", "cpu_milli=", "cpu_milli=-1", "cpu_milli=1.5", "=4", "cpu_milli=1000000001", "cpu_milli=" + "9" * 400, ","],
+)
+def test_a_wrong_size_to_try_is_refused(market: Market, amounts: str) -> None:
+    assert refused(market.head.get, "/v1/price-books/2026/try", amounts=amounts) == (400, "input.invalid")
+
+
+def test_a_department_tries_prices_on_its_own_use_only(market: Market) -> None:
+    market.report(
+        event(1, "2026-10-31T00:00:00+08:00", subject="vm-t"),
+        event(2, "2026-10-31T00:00:00+08:00", subject="vm-p", tenant="police"),
+    )
+    tried = market.head.get("/v1/price-books/2026/try", month="2026-10")
+    assert [row["tenant"] for row in tried["tenants"]] == ["tax"]
+    assert refused(market.head.get, "/v1/price-books/2026/try", month="2026-10", tenant="police")[0] == 404
+
+
+def test_nobody_hears_of_a_missing_price_of_somebody_elses(market: Market) -> None:
+    market.report(event(1, "2026-10-31T00:00:00+08:00", subject="secret-vm", tenant="police", amounts={"gpus": 1}))
+    assert market.head.get("/v1/statements/tax/2026-10")["total"] == "0.00"
+    assert len(list(market.head.pages("/v1/statements", month="2026-10"))) == 2
+    assert refused(market.finance.get, "/v1/statements", month="2026-10") == (409, "price.missing")
 
 
 def test_parents_show_their_own_and_all_below(market: Market) -> None:

@@ -10,6 +10,16 @@ from cli.texts import say
 
 app = session.app(say("live power; simulated Modbus meters", "实时功率；模拟 Modbus 电表"))
 
+_POWER: list[output.Column] = [
+    (say("METER", "电表"), "meter"),
+    (say("HALL", "模块"), "hall"),
+    (say("SIDE", "侧"), "side"),
+    (say("POWER W", "功率 W"), "power_w"),
+    (say("SEEN AT", "轮询时间"), "seen_at"),
+    (say("VALUE", "读数"), "value"),
+    (say("READ AT", "抄表时间"), "read_at"),
+    (say("PROBLEM", "故障"), "problem"),
+]
 Data = Annotated[str, typer.Option(help=say("folder of the hourly load files", "逐时负荷文件目录"))]
 
 
@@ -17,7 +27,7 @@ Data = Annotated[str, typer.Option(help=say("folder of the hourly load files", "
 def power(ctx: typer.Context) -> None:
     """Live power and last readings."""
     rows = session.client(ctx).pages("/v1/meter-powers")
-    output.show(ctx, rows, columns=["meter", "hall", "side", "power_w", "seen_at", "value", "read_at", "problem"])
+    output.show(ctx, rows, columns=_POWER)
 
 
 @app.command(

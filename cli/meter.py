@@ -35,6 +35,14 @@ _STATUS: list[output.Column] = [
     (say("LEDGER UNTIL", "台账截至"), "status.ledger_until"),
     (say("SWAPS", "换表"), "status.swaps"),
 ]
+_SWAP: list[output.Column] = [
+    (say("METER", "电表"), "meter"),
+    (say("REGISTER", "寄存器"), "register"),
+    (say("SWAPPED AT", "换表时间"), "swapped_at"),
+    (say("FINAL", "止码"), "final_value"),
+    (say("FIRST", "起码"), "first_value"),
+    (say("WORK ORDER", "工单"), "work_order"),
+]
 
 
 @app.command("list", help=say("Meters by code.", "列出电表。"))
@@ -121,5 +129,4 @@ def swap(
         "work_order": work_order,
     }
     body |= {name: value for name, value in (("scale", scale), ("modulus", modulus)) if value}
-    columns = ["meter", "register", "swapped_at", "final_value", "first_value", "work_order"]
-    output.show(ctx, session.client(ctx).post(f"/v1/meters/{meter}/swaps", body), columns=columns)
+    output.show(ctx, session.client(ctx).post(f"/v1/meters/{meter}/swaps", body), columns=_SWAP)

@@ -9,6 +9,14 @@ from cli.texts import say
 
 app = session.app(say("power usage effectiveness", "电能利用效率"))
 
+_LEDGER: list[output.Column] = [
+    (say("START AT", "开始"), "start_at"),
+    (say("FACILITY WH", "设施电量 WH"), "facility_wh"),
+    (say("IT WH", "IT 电量 WH"), "it_wh"),
+    (say("QUALITY", "质量"), "quality"),
+    (say("RATIO", "比值"), "ratio"),
+    (say("ALARM", "告警"), "alarm"),
+]
 Hall = Annotated[str, typer.Option(help=say("code of the hall", "模块代码"))]
 From = Annotated[
     str,
@@ -50,7 +58,7 @@ def show(ctx: typer.Context, hall: Hall, from_: From, to: To) -> None:
 def ledger(ctx: typer.Context, hall: Hall, from_: From, to: To) -> None:
     """The ledger of a hall."""
     rows = session.client(ctx).pages(f"/v1/halls/{hall}/ledger", **{"from": from_, "to": to, "limit": 500})
-    output.show(ctx, rows, columns=["start_at", "facility_wh", "it_wh", "quality", "ratio", "alarm"])
+    output.show(ctx, rows, columns=_LEDGER)
 
 
 def _reasons(row: Any) -> list[str]:

@@ -19,7 +19,7 @@ from pue_monitor.modbus import unit
 
 TIMEOUT_S: Final = 1
 PAUSE_MAX_S: Final = 300
-PLAN_S: Final = 10
+PLAN_S: Final = 3
 
 Plan = Callable[[], Iterable[model.Meter]]
 Keep = Callable[[Sequence[model.Reading], Sequence[model.Live]], None]

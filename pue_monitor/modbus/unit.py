@@ -10,7 +10,6 @@ from pue_monitor import model
 from pue_monitor.model import MICRO
 from pue_monitor.rules import raw
 
-
 POWER_MAX_W: Final = 10**12
 
 

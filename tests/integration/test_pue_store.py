@@ -180,6 +180,19 @@ def test_pue_is_energy_over_energy_where_both_sides_have_it(
     assert {reason["code"] for reason in shown["reasons"]} == {"period.short", "completeness.energy", "calibration.unknown"}
 
 
+def test_a_meter_counts_only_while_it_is_in_service(database: store_database.Database, meters: dict[str, model.Meter]) -> None:
+    """A second main meter came at quarter 2; before that the first alone is the whole facility, after it both are."""
+    main = meters["main"]
+    second = dataclasses.replace(main, code="main-2", installed_at=START + datetime.timedelta(minutes=30))
+    later = database.lane.run(lambda tx: service.put_meter(tx, second, None))
+    append(database, [reading(main, quarter, quarter * 100) for quarter in range(5)])
+    append(database, [reading(meters["ups"], quarter, quarter * 100) for quarter in range(5)])
+    append(database, [reading(later, quarter, quarter * 50) for quarter in range(4)])
+    hall = database.read(lambda tx: service.hall(tx, "hall-a"))
+    shown = database.read(lambda tx: service.show_pue(tx, hall, START, START + datetime.timedelta(hours=1)))
+    assert (shown["facility_wh"], shown["it_wh"], shown["intervals"]) == (10_000 + 10_000 + 15_000, 30_000, 3)
+
+
 CSV = "meter,register,read_at,value\n" + "".join(
     f"{meter},energy,{clock.text(START + n * datetime.timedelta(minutes=15))},{n * step}\n"
     for meter, step in (("main", 400), ("ups", 300))

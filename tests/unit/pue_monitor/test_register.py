@@ -150,3 +150,16 @@ def test_a_whole_register_can_be_read_at_odd_moments() -> None:
     derived = derive((0.5, 1000), (1.5, 4000), (2.5, 8000), (3.5, 12_000))
     assert energies(derived) == {1: 3500, 2: 4000}
     assert marks(derived) == "MM"
+
+
+def test_a_quarter_that_a_gap_reaches_into_is_reconstructed() -> None:
+    derived = derive((0, 0), (1, 4000), (2.5, 10_000), (3, 12_000), (4, 16_000))
+    assert marks(derived) == "MRRM"
+
+
+def test_a_new_meter_has_not_stood_still_with_the_old_one() -> None:
+    """Flat for two hours, exchanged, then an advance that would fit only those two hours: it is held."""
+    swap = model.Swap(at_us=at(8.5), final_micro=5000 * MICRO, first_micro=0, fit=FIT)
+    flat = [(float(quarter), 5000) for quarter in range(1, 9)]
+    derived = derive((0, 0), *flat, (9, 100_000), swaps=(swap,))
+    assert happenings(derived) == [Happening.SWAP, Happening.QUARANTINE]

@@ -31,8 +31,6 @@ MODULES: Final = (
     "meter",
     "reading",
     "pue",
-    "grant",
-    "pool",
 )
 
 

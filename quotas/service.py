@@ -3,6 +3,7 @@
 A refused reservation leaves nothing behind.  Shrinking always passes.  Grants are written by `quotas.grants`.
 """
 
+import collections
 import datetime
 from collections.abc import Mapping, Sequence
 
@@ -19,9 +20,20 @@ def reserve(
 
     Raises quota.exceeded with every level and name at which it does not fit, quota.name, quota.held.
     """
-    total = rules.counted(amounts)
-    guard.draw(tx, tenants.path_ids(tx, tenant_id), total)
-    _record(tx, tenant_id, total, holder, expires_at)
+    reserve_each(tx, tenant_id=tenant_id, amounts_of={holder: amounts}, expires_at=expires_at)
+
+
+def reserve_each(
+    tx: Transaction, *, tenant_id: str, amounts_of: Mapping[str, Mapping[str, int]], expires_at: datetime.datetime | None
+) -> None:
+    """The same for several resources (holder -> amounts) with one draw: all of them or none, refused with the numbers of the whole."""
+    totals = {holder: rules.counted(amounts) for holder, amounts in amounts_of.items()}
+    together: collections.Counter[str] = collections.Counter()
+    for total in totals.values():
+        together.update(total)
+    guard.draw(tx, tenants.path_ids(tx, tenant_id), dict(sorted(together.items())))
+    for holder, total in totals.items():
+        _record(tx, tenant_id, total, holder, expires_at)
 
 
 def adopt(tx: Transaction, *, tenant_id: str, amounts: Mapping[str, int], holder: str) -> None:

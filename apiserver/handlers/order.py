@@ -5,7 +5,7 @@ from typing import Annotated, Any
 import msgspec
 
 from apiserver import page, route
-from control import case, order, order_view, plan
+from control import case, order, order_view, plan, reservation
 from orders import model
 from store.transaction import Transaction
 
@@ -138,9 +138,9 @@ def _decided(call: route.Call, verdict: model.Verdict) -> case.UseCase:
     return order.decide(call.path["order"], verdict, reason=call.body.reason, document_no=call.body.document_no)
 
 
-def _wished(line: Line) -> order.LineWish:
+def _wished(line: Line) -> reservation.LineWish:
     spec = line.spec
-    return order.LineWish(
+    return reservation.LineWish(
         action=line.action,
         kind=line.kind,
         resource=line.resource or "",

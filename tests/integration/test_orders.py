@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from control import approval_rule, case, order, order_view, plan
+from control import approval_rule, case, order, order_view, plan, reservation
 from metering import books
 from metering import service as metering
 from orders import model
@@ -92,7 +92,7 @@ class Bureau:
         body: dict[str, Any] = self.database.lane.run(both).body
         return body
 
-    def order(self, *lines: order.LineWish, who: tenants_model.Principal | None = None) -> dict[str, Any]:
+    def order(self, *lines: reservation.LineWish, who: tenants_model.Principal | None = None) -> dict[str, Any]:
         """Submit an order of the bureau."""
         wish = order.OrderWish(tenant="tax", project="ledger", lines=lines)
         return self.run(order.submit(wish, bin_days=7), who or self.requester)
@@ -140,10 +140,10 @@ def later() -> Iterator[Callable[[float], None]]:
     clock.shift(datetime.timedelta(0))
 
 
-def machine(name: str, size: str = "medium", count: int = 1) -> order.LineWish:
+def machine(name: str, size: str = "medium", count: int = 1) -> reservation.LineWish:
     """A machine of the catalogue: medium has 4 vCPU, 8 GiB, 100 GiB."""
     wish = plan.Wish(name=name, size=size, image="debian-12")
-    return order.LineWish(action="create", kind=plan.VIRTUAL_MACHINE, count=count, wish=wish)
+    return reservation.LineWish(action="create", kind=plan.VIRTUAL_MACHINE, count=count, wish=wish)
 
 
 def refused(code: str) -> Any:
@@ -163,13 +163,17 @@ def test_an_order_holds_units_and_room_names_its_price_and_makes_the_rows(bureau
 def test_an_order_over_quota_names_the_numbers_and_leaves_nothing(bureau: Bureau) -> None:
     with refused("quota.exceeded") as caught:
         bureau.order(machine("a", count=5))
-    assert {breach["name"] for breach in caught.value.values["breaches"]} == {"cpu_milli"}
+    asked = [
+        (breach["tenant"], breach["name"], breach["asked"], breach["used"], breach["limit"])
+        for breach in caught.value.values["breaches"]
+    ]
+    assert asked == [(tenant, "cpu_milli", 20_000, 0, 16_000) for tenant in ("tax", "city")]
     assert (bureau.drawn(), bureau.room(), bureau.resources()) == ({}, 0, [])
     assert bureau.database.read(lambda tx: order_view.list_orders(tx, bureau.requester)) == []
 
 
 def test_what_has_no_price_is_not_sold(bureau: Bureau) -> None:
-    volume = order.LineWish(action="create", kind=plan.VOLUME, wish=plan.Wish(name="v", size_gib=10))
+    volume = reservation.LineWish(action="create", kind=plan.VOLUME, wish=plan.Wish(name="v", size_gib=10))
     with refused("price.missing"):
         bureau.order(volume)
     assert (bureau.drawn(), bureau.room()) == ({}, 0)
@@ -230,7 +234,7 @@ def test_a_resize_holds_the_greater_size_while_it_waits(bureau: Bureau) -> None:
         )
     )
     bureau.ask_for_approval_over("100.00")
-    resize = order.LineWish(action="resize", kind=plan.VIRTUAL_MACHINE, resource="a", wish=plan.Wish(size="medium"))
+    resize = reservation.LineWish(action="resize", kind=plan.VIRTUAL_MACHINE, resource="a", wish=plan.Wish(size="medium"))
     made = bureau.order(resize)
     assert made["status"]["state"] == "waiting_for_approval"
     assert bureau.drawn()["cpu_milli"] == 4_000

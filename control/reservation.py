@@ -1,0 +1,178 @@
+"""From the wishes of an order to its lines, with units and room held for each: the middle of `control/order.py`'s one transaction.
+
+All that is new in an order is reserved with one draw on the quota, so a refusal speaks of the whole order and names its numbers.
+"""
+
+import dataclasses
+import datetime
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from control import plan
+from metering import service as metering
+from orders import model
+from pools import service as pools
+from primitives import errors, ids
+from provisioners import faults as provisioners_faults
+from provisioners import model as provisioners_model
+from provisioners import service as provisioners
+from quotas import service as quotas
+from store.transaction import Transaction
+from templates import catalog
+from tenants import model as tenants_model
+
+LINES_MAX: Final = 100
+"""Resources that one order may touch."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class LineWish:
+    """One line as the requester wrote it."""
+
+    action: str
+    kind: str
+    resource: str = ""  # id or name of an existing resource; '' for create
+    count: int = 1
+    zone: str = ""
+    service_class: str = ""
+    pool: str = ""
+    labels: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    protected: bool = False
+    purge: bool = False  # a delete that passes the recycle bin by
+    wish: plan.Wish = dataclasses.field(default_factory=plan.Wish)
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Ground:
+    """Where the order stands: resolved once."""
+
+    tenant: tenants_model.Tenant
+    project: tenants_model.Project
+    at: datetime.datetime
+    bin_days: int
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class _New:
+    """One resource to be, before anything is held for it."""
+
+    wish: LineWish
+    id: str
+    name: str
+    amounts: dict[str, int]
+    driver: dict[str, Any]
+
+
+def hold(tx: Transaction, ground: Ground, wishes: Sequence[LineWish]) -> list[model.Line]:
+    """The lines that the wishes come to, in their order, with quota and room held for each.  Raises whatever does not fit."""
+    for wish in wishes:
+        _check(wish)
+    touched = sum(wish.count if wish.action == "create" else 1 for wish in wishes)
+    if touched > LINES_MAX:
+        raise errors.INVALID(field="lines", reason=f"{touched} resources in one order; at most {LINES_MAX}")
+    planned = [_planned(tx, ground, wish) if wish.action == "create" else [] for wish in wishes]
+    fresh = [new for several in planned for new in several]
+    if fresh:
+        quotas.reserve_each(tx, tenant_id=ground.tenant.id, amounts_of={new.id: new.amounts for new in fresh}, expires_at=None)
+    lines: list[model.Line] = []
+    for wish, several in zip(wishes, planned, strict=True):
+        lines += [_placed(tx, ground, new) for new in several] if wish.action == "create" else [_held_change(tx, ground, wish)]
+    return [dataclasses.replace(line, position=position) for position, line in enumerate(lines, 1)]
+
+
+def give_back(tx: Transaction, lines: Sequence[model.Line]) -> None:
+    """Release what a waiting order held: nothing was ever sent to a cloud for it."""
+    for line in lines:
+        if line.action == "create":
+            quotas.release(tx, holder=line.resource_id)
+            pools.release(tx, holder=line.resource_id)
+        elif line.spec["amounts"] != line.spec["before"]:
+            quotas.change(tx, holder=line.resource_id, amounts=line.spec["before"])
+            pools.change(tx, holder=line.resource_id, amounts=plan.physical(line.spec["before"]))
+
+
+def _check(wish: LineWish) -> None:
+    known = plan.ACTIONS.get(wish.kind)
+    if known is None:
+        raise errors.INVALID(field="kind", reason=f"{wish.kind!r} is none of {', '.join(plan.ACTIONS)}")
+    if wish.action not in known:
+        raise provisioners_faults.ACTION_UNKNOWN(kind=wish.kind, action=wish.action, known=", ".join(known))
+
+
+def _planned(tx: Transaction, ground: Ground, wish: LineWish) -> list[_New]:
+    if not wish.wish.name:
+        raise errors.INVALID(field="name", reason="is needed here")
+    amounts, driver = plan.created(wish.kind, wish.wish, catalog)
+    made = []
+    for name in plan.numbered(wish.wish.name, wish.count):
+        if provisioners.find(tx, project_id=ground.project.id, kind=wish.kind, name=name) is not None:
+            raise provisioners_faults.NAME_TAKEN(project=ground.project.code, kind=wish.kind, name=name)
+        made.append(_New(wish=wish, id=ids.new(plan.PREFIX[wish.kind]), name=name, amounts=amounts, driver=driver))
+    return made
+
+
+def _placed(tx: Transaction, ground: Ground, new: _New) -> model.Line:
+    wish, room = new.wish, plan.physical(new.amounts)
+    place = pools.choose(
+        tx,
+        kind=wish.kind,
+        zone=wish.zone,
+        service_class=wish.service_class,
+        protection_level=ground.tenant.protection_level,
+        amounts=room,
+        pool=wish.pool,
+    )
+    pools.hold(tx, pool_id=place.pool_id, zone=place.zone, service_class=place.service_class, amounts=room, holder=new.id)
+    price = metering.monthly_price(
+        tx,
+        tenant_id=ground.tenant.id,
+        kind=wish.kind,
+        amounts=new.amounts,
+        dimensions={"pool": place.code, "zone": place.zone, "class": place.service_class},
+        at=ground.at,
+    )
+    planned = {
+        "amounts": new.amounts,
+        "before": {},
+        "driver": new.driver,
+        "pool_id": place.pool_id,
+        "pool": place.code,
+        "zone": place.zone,
+        "service_class": place.service_class,
+        "labels": dict(wish.labels),
+        "protected": wish.protected,
+        "monthly_micro": price.monthly_micro,
+    }
+    return model.Line(position=0, action="create", kind=wish.kind, resource_id=new.id, name=new.name, spec=planned)
+
+
+def _held_change(tx: Transaction, ground: Ground, wish: LineWish) -> model.Line:
+    resource = _resource(tx, ground, wish)
+    planned: dict[str, Any] = {"amounts": dict(resource.amounts), "before": dict(resource.amounts), "monthly_micro": 0}
+    planned["bin_days"] = 0 if wish.purge else ground.bin_days
+    if wish.action == plan.CHANGING[wish.kind]:
+        amounts, spec = plan.changed(wish.kind, wish.wish, resource.spec, catalog)
+        held = {name: max(amounts.get(name, 0), resource.amounts.get(name, 0)) for name in {*amounts, *resource.amounts}}
+        quotas.change(tx, holder=resource.id, amounts=held)
+        pools.change(tx, holder=resource.id, amounts=plan.physical(held))
+        dimensions = {"pool": resource.pool, "zone": resource.zone, "class": resource.service_class}
+        price = [
+            metering.monthly_price(
+                tx, tenant_id=ground.tenant.id, kind=wish.kind, amounts=each, dimensions=dimensions, at=ground.at
+            ).monthly_micro
+            for each in (amounts, dict(resource.amounts))
+        ]
+        planned |= {"amounts": amounts, "driver": spec, "monthly_micro": price[0] - price[1]}
+    return model.Line(position=0, action=wish.action, kind=wish.kind, resource_id=resource.id, name=resource.name, spec=planned)
+
+
+def _resource(tx: Transaction, ground: Ground, wish: LineWish) -> provisioners_model.Resource:
+    """The living resource of an id or name in the order's project.  Raises resource.unknown."""
+    found: provisioners_model.Resource | None = (
+        provisioners.get(tx, wish.resource)
+        if ids.kind_of(wish.resource)
+        else provisioners.find(tx, project_id=ground.project.id, kind=wish.kind, name=wish.resource)
+    )
+    if found is None or (found.project_id, found.kind) != (ground.project.id, wish.kind):
+        raise provisioners_faults.UNKNOWN(resource=wish.resource)
+    return found

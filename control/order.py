@@ -16,6 +16,7 @@ from orders import service as orders
 from primitives import ids
 from provisioners import model as provisioners_model
 from provisioners import service as provisioners
+from quotas import guard
 from store.transaction import Transaction
 from tenants import model as tenants_model
 from tenants import service as tenants
@@ -47,7 +48,10 @@ def submit(wish: OrderWish, *, bin_days: int) -> case.UseCase:
         ground = reservation.Ground(
             tenant=tenant, project=tenants.project(tx, tenant.id, wish.project), at=tx.now(), bin_days=bin_days
         )
-        lines = reservation.hold(tx, ground, wish.lines)
+        try:
+            lines = reservation.hold(tx, ground, wish.lines)
+        except guard.Exceeded as refused:
+            raise refused.seen_by(access.scope(tx, who, verb="list", kind="grant")) from refused
         order = orders.submit(tx, _order(tx, ground, wish, who, lines), lines)
         if order.state is model.State.DELIVERING:
             order = _deliver(tx, order, lines)

@@ -178,7 +178,9 @@ def test_a_close_sees_nothing_that_became_known_after_its_cut(database_in_novemb
     database = database_in_november
     database.lane.run(lambda tx: metering.append(tx, [used(at("10-31 00:00:00"))]))
     begun = database.lane.run(lambda tx: statements.begin(tx, "2026-10", account_id="a", key="k", person_id="p"))
-    database.lane.run(lambda tx: metering.append(tx, [used(at("10-31 12:00:00"), DELETED)]))
+    database.lane.run(
+        lambda tx: metering.append(tx, [used(at("10-31 12:00:00"), DELETED), used(at("09-30 00:00:00"), subject="vm-2")])
+    )
     database.lane.run(lambda tx: metering.set_price_book(tx, "dearer", spec(price="9")))
     computed = database.read(lambda tx: statements.compute(tx, begun))
     assert [(line.unit_seconds, line.price_version) for line in computed.lines] == [(24 * 3600, "2026")]

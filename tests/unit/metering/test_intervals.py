@@ -67,7 +67,8 @@ def test_at_equal_times_the_higher_sequence_wins_as_a_number() -> None:
 def test_at_equal_times_and_sequences_the_greater_id_wins_then_the_greater_source() -> None:
     same = at("10-02 00:00:00")
     by_id = rules.intervals([event(same, STOPPED, id="b"), event(same, id="a")], OCTOBER.end_at)
-    by_source = rules.intervals([event(same, id="a", source="urn:a"), event(same, STOPPED, id="a", source="urn:b")], OCTOBER.end_at)
+    sources = [event(same, STOPPED, id="a", source="urn:b"), event(same, id="a", source="urn:a")]
+    by_source = rules.intervals(sources, OCTOBER.end_at)
     assert [one.state for one in by_id + by_source] == [STOPPED, STOPPED]
 
 

@@ -2,6 +2,7 @@
 
 import datetime
 import functools
+import weakref
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -11,7 +12,9 @@ from sqlalchemy.sql import compiler
 from primitives import clock
 from store import engines
 
-_COMPILED: dict[tuple[int, str, frozenset[str]], tuple[sa.Executable, str, dict[str, Any]]] = {}
+_Forms = dict[tuple[str, frozenset[str]], tuple[str, dict[str, Any]]]
+_COMPILED: "weakref.WeakKeyDictionary[sa.Executable, _Forms]" = weakref.WeakKeyDictionary()
+"""statement -> its compiled forms by dialect and names of parameters; gone with the statement, so one built per call leaves nothing."""
 
 
 class Transaction:
@@ -57,24 +60,19 @@ def sql(text: str) -> sa.TextClause:
 
 
 def compiled(statement: sa.Executable, dialect: str, parameters: dict[str, Any]) -> tuple[str, dict[str, Any]]:
-    """SQL text and its parameters for `dialect`.
-
-    Statements kept at module level are compiled once; the cache holds the statement itself, so that its identity cannot be taken
-    over by another.  A statement with inlined values (built per call) is compiled each time.
-    """
-    key = (id(statement), dialect, frozenset(parameters))
-    known = _COMPILED.get(key)
+    """SQL text and its parameters for `dialect`.  A statement kept at module level is compiled once, with the values written into it."""
+    forms = _COMPILED.get(statement)
+    if forms is None:
+        forms = _COMPILED.setdefault(statement, {})
+    key = (dialect, frozenset(parameters))
+    known = forms.get(key)
     if known is None:
-        known = _compile(statement, dialect, parameters)
-        if not known[2]:
-            if len(_COMPILED) > 4096:
-                _COMPILED.clear()
-            _COMPILED[key] = known
-    _, text, inlined = known
+        known = forms[key] = _compile(statement, dialect, parameters)
+    text, inlined = known
     return text, {**inlined, **parameters} if inlined else parameters
 
 
-def _compile(statement: sa.Executable, dialect: str, parameters: dict[str, Any]) -> tuple[sa.Executable, str, dict[str, Any]]:
+def _compile(statement: sa.Executable, dialect: str, parameters: dict[str, Any]) -> tuple[str, dict[str, Any]]:
     form: Any = statement
     options: dict[str, Any] = {}
     if isinstance(statement, sa.Insert):
@@ -88,4 +86,4 @@ def _compile(statement: sa.Executable, dialect: str, parameters: dict[str, Any])
     missing = [name for bind, name in made.bind_names.items() if bind.required and name not in parameters]
     if missing:
         raise TypeError(f"no value for {', '.join(missing)} in {made.string}")
-    return statement, made.string, inlined
+    return made.string, inlined

@@ -48,6 +48,7 @@ at_work = records.at_work
 listed = records.listed
 disputed = records.disputed
 get_many = records.get_many
+find = records.named
 attempts_of = attempt_records.of_resource
 attempts_open = attempt_records.still_open
 open_attempts = attempt_records.open_of_many
@@ -154,12 +155,6 @@ def get(tx: transaction.Transaction, resource_id: str) -> model.Resource:
     if found is None:
         raise faults.UNKNOWN(resource=resource_id)
     return found
-
-
-def find(tx: transaction.Transaction, *, project_id: str, kind: str, name: str) -> model.Resource | None:
-    """The living resource of a name in a project."""
-    found = records.listed(tx, Filter(tenant_ids=None, project_id=project_id, kind=kind, name=name), limit=1)
-    return found[0] if found else None
 
 
 def list_scoped(tx: transaction.Transaction, wanted: records.Filter, *, after: str = "", limit: int = 100) -> list[model.Resource]:

@@ -32,6 +32,10 @@ _UPDATE: Final = (
 )
 _BY_ID: Final = sa.select(_R).where(_R.c.id == sa.bindparam("id"))
 _BY_IDS: Final = sa.select(_R).where(columns.among(_R.c.id, "ids"))
+_LIVING_NAMED: Final = sa.select(_R).where(
+    _R.c.project_id == sa.bindparam("project_id"), _R.c.kind == sa.bindparam("kind"), _R.c.name == sa.bindparam("name"),
+    _R.c.ended_at.is_(None),
+)  # fmt: skip
 _LIVING_NAMES: Final = sa.select(_R.c.name).where(
     _R.c.project_id == sa.bindparam("project_id"), _R.c.kind == sa.bindparam("kind"), columns.among(_R.c.name, "names"),
     _R.c.ended_at.is_(None),
@@ -104,6 +108,12 @@ def put(tx: transaction.Transaction, before: model.Resource, after: model.Resour
 def get(tx: transaction.Transaction, resource_id: str) -> model.Resource | None:
     """The resource of an id."""
     row = tx.one(_BY_ID, id=resource_id)
+    return None if row is None else _resource(row)
+
+
+def named(tx: transaction.Transaction, *, project_id: str, kind: str, name: str) -> model.Resource | None:
+    """The living resource of a name in a project."""
+    row = tx.one(_LIVING_NAMED, project_id=project_id, kind=kind, name=name)
     return None if row is None else _resource(row)
 
 

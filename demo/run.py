@@ -13,6 +13,7 @@ import pathlib
 import shutil
 import sys
 import time
+from collections.abc import Callable
 
 import history
 import stage
@@ -98,6 +99,7 @@ class Story:
                 lambda: on.type("security_admin", f"apply -f {self.document('60-approvals.yaml')}"),
             ]
         )
+        self._until(lambda: bool(on.type("operator", "host list -o json").json()), "the hosts of the pool are unknown")
         self.say("the pool, the grants, two halls with their meters, the price book and the approval rule are in force")
 
     # -- act 4: the past month -------------------------------------------------------------------------------------------------------
@@ -145,11 +147,9 @@ class Story:
         self.say(f"order {number} was approved by a second person; the one of the tax bureau still waits")
 
     def _settle(self) -> None:
-        deadline = time.monotonic() + SETTLE_S
-        while self.on.type("operator", "order list --state delivering -o json").json():
-            if time.monotonic() > deadline:
-                raise stage.StoryError("orders are still delivering after a minute")
-            time.sleep(0.5)
+        self._until(
+            lambda: not self.on.type("operator", "order list --state delivering -o json").json(), "orders are still delivering"
+        )
         failed = self.on.type("operator", "order list --state failed -o json").json()
         self.say(f"all orders are settled; {len(failed)} failed in the cloud and gave its quota back")
 
@@ -162,6 +162,14 @@ class Story:
         on.type("finance", f"statement issue --month {self.month} --yes")
         on.type("audit_admin", "audit verify")
         self.say(f"{self.month} is closed and its statements are issued")
+
+    def _until(self, holds: Callable[[], bool], else_said: str) -> None:
+        """Wait until something holds; a minute is far more than it takes."""
+        deadline = time.monotonic() + SETTLE_S
+        while not holds():
+            if time.monotonic() > deadline:
+                raise stage.StoryError(f"{else_said} after {SETTLE_S} s")
+            time.sleep(0.3)
 
     def _lines(self, path: pathlib.Path) -> list[str]:
         return [line for line in path.read_text(encoding="utf-8").splitlines() if line.strip() and not line.startswith("#")]

@@ -102,7 +102,7 @@ def _told_statements(facts: dict[str, Any], month: str) -> Iterable[str]:
         by_sku: dict[str, list[Any]] = collections.defaultdict(list)
         for line in statement["lines"]:
             by_sku[line["sku"]].append(line)
-        yield f"  {'/'.join(statement['path'])}: {statement['total']} {statement['currency']} ({statement['state']}, {len(statement['lines'])} lines)"
+        yield f"  {statement['path']}: {statement['total']} {statement['currency']} ({statement['state']}, {len(statement['lines'])} lines)"
         for sku, lines in sorted(by_sku.items()):
             cents = sum(int(line["amount"].replace(".", "")) for line in lines)
             yield f"    {sku:<20} {len({line['resource'] for line in lines}):>3} resources  {cents // 100}.{cents % 100:02}"

@@ -1,4 +1,4 @@
-"""Tables of `control` itself: notices, who has read them, and where they were sent."""
+"""Tables of `control` itself: notices, who has read them, where they were sent; who accepted a restored state."""
 
 from typing import Final
 
@@ -38,3 +38,13 @@ DELIVERIES: Final = columns.table(
     columns.check("notice_deliveries_tries_positive", "tries >= 0"),
     columns.index("notice_deliveries_due", "due_at", where="state = 'waiting'"),
 )
+ACCEPTANCES: Final = columns.table(
+    "restore_acceptances",
+    columns.integer("epoch", primary_key=True),
+    columns.text("person_id", primary_key=True),
+    columns.text("account_id"),
+    columns.text("role"),
+    columns.integer("accepted_at"),
+    columns.unique("restore_acceptances_role_unique", "epoch", "role"),
+)
+columns.append_only(ACCEPTANCES)

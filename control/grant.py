@@ -3,8 +3,9 @@
 Only somebody above a tenant writes its grants: the right must come from a role bound at its parent or higher (at the root, from one bound there).
 """
 
+import contextlib
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Annotated, Any, Final, Literal
 
 import msgspec
@@ -176,9 +177,13 @@ def list_names() -> list[dict[str, Any]]:
     return [dataclasses.asdict(each) for each in names.all_names()]
 
 
-def as_seen(tx: Transaction, who: tenants_model.Principal, refusal: errors.GovpoolError) -> errors.GovpoolError:
-    """A refusal with the numbers of every level that `who` may see; without this only the tenant's own are shown."""
-    return refusal.seen_by(access.scope(tx, who, verb="show", kind="grant")) if isinstance(refusal, guard.Exceeded) else refusal
+@contextlib.contextmanager
+def as_seen(tx: Transaction, who: tenants_model.Principal) -> Iterator[None]:
+    """Let a refusal inside show the numbers of every level that `who` may see; without this only the tenant's own are shown."""
+    try:
+        yield
+    except guard.Exceeded as refusal:
+        raise refusal.seen_by(access.scope(tx, who, verb="show", kind="grant")) from refusal
 
 
 def _from_above(tx: Transaction, who: tenants_model.Principal, tenant: str, verb: str) -> tenants_model.Permit:

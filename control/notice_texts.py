@@ -16,6 +16,10 @@ TEXTS: Final[dict[str, tuple[str, str]]] = {
         "order {order} is delivered in part: govpool order show {order}",
         "申请单 {order} 部分交付：govpool order show {order}",
     ),
+    "statement.issued": (
+        "the statement of {tenant} for {month} is issued: {total} yuan; govpool statement show {tenant} --month {month}",
+        "{tenant} {month} 结算单已出账，共 {total} 元：govpool statement show {tenant} --month {month}",
+    ),
     "order.failed": ("order {order} failed: {reason}", "申请单 {order} 失败：{reason}"),
 }
 AUDIENCES: Final[dict[str, str]] = {"order.waiting": "approver"}

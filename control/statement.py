@@ -10,7 +10,7 @@ import json
 from collections.abc import Callable
 from typing import Any, Final
 
-from control import access, case, usage
+from control import access, case, notice, usage
 from control.recovery import acceptance
 from metering import model, statements
 from primitives import clock, errors, money
@@ -81,6 +81,10 @@ def issue(month: str, tenant: str = "") -> case.UseCase:
             "statements": [{"id": one.id, "tenant": one.tenant, "total": money.text(one.total_micro)} for one in issued],
         }
         digests = {one.id: one.digest for one in issued}
+        for one in issued:
+            if one.lines:
+                values = {"month": month, "tenant": one.tenant, "total": money.text(one.total_micro)}
+                notice.tell(tx, tenant_id=one.tenant_id, code="statement.issued", values=values, object_id=one.id)
         return case.Answer(body=body, kind="statement", object_id=month, tenant_id=chosen[0].id if tenant else "", after=digests)
 
     return case.UseCase(action="statement.issue", permit=permit, effect=effect)

@@ -189,6 +189,14 @@ def test_a_closed_month_may_be_closed_again_until_something_is_issued(market: Ma
     assert refused(market.issue) == (409, "statement.nothing_to_issue")
 
 
+def test_a_department_is_told_of_its_statement(market: Market) -> None:
+    market.report(event(1, "2026-10-10T00:00:00+08:00"))
+    market.close()
+    market.issue()
+    (told,) = [row for row in market.head.pages("/v1/notices") if row["code"] == "statement.issued"]
+    assert market.statement()["total"] in told["text"]
+
+
 def test_a_late_event_is_kept_and_listed_and_the_statement_stays(market: Market) -> None:
     market.report(event(1, "2026-10-10T00:00:00+08:00"))
     market.close()

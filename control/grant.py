@@ -3,16 +3,15 @@
 Only somebody above a tenant writes its grants: the right must come from a role bound at its parent or higher (at the root, from one bound there).
 """
 
-import contextlib
 import dataclasses
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Final, Literal
 
 import msgspec
 
 from control import access, case, document
 from primitives import errors, quantity
-from quotas import grants, guard, model, names
+from quotas import grants, model, names
 from quotas import service as quotas
 from store.transaction import Transaction
 from tenants import faults as tenants_faults
@@ -175,15 +174,6 @@ def list_defaults(tx: Transaction, who: tenants_model.Principal) -> list[dict[st
 def list_names() -> list[dict[str, Any]]:
     """Everything that is counted, with unit and description; no secret."""
     return [dataclasses.asdict(each) for each in names.all_names()]
-
-
-@contextlib.contextmanager
-def as_seen(tx: Transaction, who: tenants_model.Principal) -> Iterator[None]:
-    """Let a refusal inside show the numbers of every level that `who` may see; without this only the tenant's own are shown."""
-    try:
-        yield
-    except guard.Exceeded as refusal:
-        raise refusal.seen_by(access.scope(tx, who, verb="show", kind="grant")) from refusal
 
 
 def _from_above(tx: Transaction, who: tenants_model.Principal, tenant: str, verb: str) -> tenants_model.Permit:

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from audit import model as audit_model
 from audit import service as audit
-from control import access, case, grant, notice, order_view, plan, reservation
+from control import access, case, notice, order_view, plan, reservation
 from orders import model, rules
 from orders import service as orders
 from primitives import ids
@@ -49,7 +49,6 @@ def submit(wish: OrderWish, *, bin_days: int) -> case.UseCase:
             tenant=tenant, project=tenants.project(tx, tenant.id, wish.project), at=tx.now(), bin_days=bin_days
         )
         try:
-            with grant.as_seen(tx, who):
             lines = reservation.hold(tx, ground, wish.lines)
         except guard.Exceeded as refused:
             raise refused.seen_by(access.scope(tx, who, verb="list", kind="grant")) from refused

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from apiclient import client as api
-from cli import output, session
+from cli import failure, output, session
 from cli.texts import say
 
 app = session.app(say("monthly statements", "结算单"))
@@ -102,7 +102,7 @@ def list_statements(
 def show(
     ctx: typer.Context,
     month: _Month,
-    tenant: Annotated[str, typer.Argument(metavar="[TENANT]", help=say("tenant code", "单位代码"))] = "",
+    tenant: Annotated[str, typer.Argument(metavar="TENANT", help=say("tenant code", "单位代码"))] = "",
 ) -> None:
     """Show a statement."""
     found = session.client(ctx).get(api.path("/v1/statements/{}/{}", session.tenant(ctx, tenant), month))
@@ -117,7 +117,7 @@ def export(
     ctx: typer.Context,
     month: _Month,
     tenant: Annotated[
-        str, typer.Argument(metavar="[TENANT]", help=say("tenant code; all that you see if left out", "单位代码；默认全部"))
+        str, typer.Argument(metavar="TENANT", help=say("tenant code; all that you see if left out", "单位代码；默认全部"))
     ] = "",
     form: Annotated[str, typer.Option("--format", help="csv | json")] = "csv",
     file: Annotated[str, typer.Option("--file", help=say("write to this file", "写入文件"))] = "-",
@@ -127,5 +127,8 @@ def export(
     if file == "-":
         sys.stdout.buffer.write(content)
         return
-    pathlib.Path(file).write_bytes(content)
+    try:
+        pathlib.Path(file).write_bytes(content)
+    except OSError as error:
+        raise failure.UsageError(f"{file}: {error.strerror}", "--file FILE") from error
     session.tell(f"{file}: {len(content)} bytes")

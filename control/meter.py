@@ -24,6 +24,10 @@ Exact = Annotated[int, msgspec.Meta(ge=1, le=_BOUND)] | Annotated[str, msgspec.M
 Whole = (
     Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)] | Annotated[str, msgspec.Meta(pattern="^(0x[0-9a-fA-F]{1,16}|[0-9]{1,20})$")]
 )
+Modulus = (
+    Annotated[int, msgspec.Meta(ge=2, le=2**63 - 1, description="raw units after which it starts at 0 again; empty: by width")]
+    | Annotated[str, msgspec.Meta(pattern="^[0-9]{0,20}$")]
+)
 Value = Annotated[
     str, msgspec.Meta(pattern=r"^[0-9]{1,20}(\.[0-9]{1,6})?$", max_length=27, description="in raw units of the register")
 ]
@@ -41,9 +45,7 @@ class RegisterSpec(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     width: Literal[16, 32, 64] = 32
     kind: Literal["uint", "int", "float"] = "uint"
     word_order: Literal["big", "little"] = "big"
-    modulus: (
-        Annotated[Whole, msgspec.Meta(description="raw units after which it starts at 0 again; empty: by width")] | Literal[""]
-    ) = ""
+    modulus: Modulus = ""
     sentinels: Annotated[list[Whole], msgspec.Meta(max_length=8, description="words that mean 'no value'")] = []
     address: Annotated[int, msgspec.Meta(ge=0, le=65535)] | None = None
     table: Literal["holding", "input"] = "holding"
@@ -73,7 +75,7 @@ class Swap(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     final_value: Value
     first_value: Value
     scale: Exact | None = None  # in Wh
-    modulus: Whole | None = None
+    modulus: Modulus | None = None
     rating_w: Annotated[int, msgspec.Meta(ge=1, le=10**9)] | None = None
     work_order: Annotated[str, msgspec.Meta(min_length=1, max_length=200, description="work order or photo that proves it")]
 

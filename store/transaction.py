@@ -26,6 +26,8 @@ class Transaction:
         self.dialect = connection.dialect
         self.after_commit: list[Callable[[], None]] = []
         """Hints to run once the commit is durable, such as waking a worker.  Never needed for correctness."""
+        self.kept: dict[Any, Any] = {}
+        """What a room read and keeps for the rest of this use case, so that it asks once; it clears this when it writes there itself."""
 
     def now(self) -> datetime.datetime:
         """The time of this use case, aware UTC: the database's clock on PostgreSQL, ours on SQLite."""

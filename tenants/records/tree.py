@@ -15,8 +15,14 @@ _INSERT_ANCESTOR: Final = sa.insert(tables.ANCESTORS)
 _INSERT_FACT: Final = sa.insert(tables.FACTS)
 _INSERT_PROJECT: Final = sa.insert(tables.PROJECTS)
 _INSERT_OWNER: Final = sa.insert(tables.PROJECT_OWNERS)
-_BY_CODE: Final = sa.select(_T).where(_T.c.code == sa.bindparam("code"))
-_BY_ID: Final = sa.select(_T).where(_T.c.id == sa.bindparam("tenant_id"))
+_A: Final = tables.ANCESTORS
+_LEAF: Final = _T.alias("leaf")
+_UPWARDS: Final = (
+    sa.select(_T)
+    .select_from(_LEAF.join(_A, _A.c.tenant_id == _LEAF.c.id).join(_T, _T.c.id == _A.c.ancestor_id))
+    .order_by(_A.c.distance)
+)
+_UP_FROM: Final = {name: _UPWARDS.where(_LEAF.c[name] == sa.bindparam("value")) for name in ("id", "code")}
 _BY_IDS: Final = sa.select(_T).where(columns.among(_T.c.id, "tenant_ids")).order_by(_T.c.code)
 _ALL: Final = sa.select(_T).order_by(_T.c.code)
 _BELOW: Final = (
@@ -32,10 +38,6 @@ _ADD_ANCESTORS: Final = transaction.sql(
 _CUT_ANCESTORS: Final = transaction.sql(
     "DELETE FROM tenant_ancestors WHERE tenant_id IN (SELECT tenant_id FROM tenant_ancestors WHERE ancestor_id = :tenant_id)"
     " AND ancestor_id NOT IN (SELECT tenant_id FROM tenant_ancestors WHERE ancestor_id = :tenant_id)"
-)
-_PATH: Final = transaction.sql(
-    "SELECT t.id, t.code, t.state FROM tenant_ancestors a JOIN tenants t ON t.id = a.ancestor_id"
-    " WHERE a.tenant_id = :tenant_id ORDER BY a.distance"
 )
 _UPDATE: Final = transaction.sql(
     "UPDATE tenants SET parent_id = :parent_id, name = :name, payer_id = :payer_id,"
@@ -69,6 +71,7 @@ _HISTORY: Final = transaction.sql(
 
 def insert(tx: transaction.Transaction, tenant: model.Tenant, valid_from_us: int) -> None:
     """A tenant with its first facts and its ancestors of the present."""
+    tx.kept.clear()
     tx.execute(_INSERT_TENANT, **_row(tenant), created_at=clock.to_us(tenant.created_at))
     facts = {"parent": tenant.parent_id, "name": tenant.name, "payer": tenant.payer_id}
     ends = {"tenant_id": tenant.id, "valid_from_at": valid_from_us, "valid_to_at": tables.FOREVER_US}
@@ -80,6 +83,7 @@ def insert(tx: transaction.Transaction, tenant: model.Tenant, valid_from_us: int
 
 def update(tx: transaction.Transaction, tenant: model.Tenant) -> None:
     """Write the present of a tenant; its generation grows by one."""
+    tx.kept.clear()
     row = _row(tenant)
     del row["code"], row["generation"]
     tx.execute(_UPDATE, **row)
@@ -87,6 +91,7 @@ def update(tx: transaction.Transaction, tenant: model.Tenant) -> None:
 
 def replant(tx: transaction.Transaction, tenant_id: str, parent_id: str) -> None:
     """Hang the subtree of a tenant under another parent, in the tree of the present."""
+    tx.kept.clear()
     tx.execute(_CUT_ANCESTORS, tenant_id=tenant_id)
     tx.execute(_ADD_ANCESTORS, tenant_id=tenant_id, parent_id=parent_id)
 
@@ -108,16 +113,27 @@ def put_fact(tx: transaction.Transaction, tenant_id: str, fact: str, value: str,
     tx.execute(_INSERT_FACT, **at, value=value, valid_to_at=tables.FOREVER_US)
 
 
+def upwards(tx: transaction.Transaction, *, column: str, value: str) -> tuple[model.Tenant, ...]:
+    """The tenant whose `column` ('id' or 'code') is `value` and its ancestors of the present, leaf first; () if there is none.
+
+    One statement for whoever asks for the tenant, for one above it or for the path, however often a use case does.
+    """
+    found: tuple[model.Tenant, ...] | None = tx.kept.get((column, value))
+    if found is None:
+        found = tuple(_tenant(row) for row in tx.execute(_UP_FROM[column], value=value))
+        for level, tenant in enumerate(found):
+            tx.kept["id", tenant.id] = tx.kept["code", tenant.code] = found[level:]
+    return found
+
+
 def by_code(tx: transaction.Transaction, code: str) -> model.Tenant | None:
     """The tenant of a code."""
-    row = tx.one(_BY_CODE, code=code)
-    return None if row is None else _tenant(row)
+    return next(iter(upwards(tx, column="code", value=code)), None)
 
 
 def by_id(tx: transaction.Transaction, tenant_id: str) -> model.Tenant | None:
     """The tenant of an id."""
-    row = tx.one(_BY_ID, tenant_id=tenant_id)
-    return None if row is None else _tenant(row)
+    return next(iter(upwards(tx, column="id", value=tenant_id)), None)
 
 
 def root(tx: transaction.Transaction) -> model.Tenant | None:
@@ -134,7 +150,7 @@ def tenants(tx: transaction.Transaction, tenant_ids: Sequence[str] | None) -> li
 
 def path(tx: transaction.Transaction, tenant_id: str) -> list[tuple[str, str, str]]:
     """(id, code, state) of the tenant and its ancestors of the present, leaf first; [] for an unknown id."""
-    return [(row["id"], row["code"], row["state"]) for row in tx.execute(_PATH, tenant_id=tenant_id)]
+    return [(tenant.id, tenant.code, str(tenant.state)) for tenant in upwards(tx, column="id", value=tenant_id)]
 
 
 def below(tx: transaction.Transaction, tenant_ids: Sequence[str]) -> list[str]:
@@ -198,13 +214,16 @@ def project(tx: transaction.Transaction, tenant_id: str, code: str) -> model.Pro
     row = tx.one(
         transaction.sql("SELECT * FROM projects WHERE tenant_id = :tenant_id AND code = :code"), tenant_id=tenant_id, code=code
     )
-    return None if row is None else _project(row)
+    return None if row is None else _kept(tx, row)
 
 
 def project_by_id(tx: transaction.Transaction, project_id: str) -> model.Project | None:
     """The project of an id."""
+    kept: model.Project | None = tx.kept.get(("project", project_id))
+    if kept is not None:
+        return kept
     row = tx.one(transaction.sql("SELECT * FROM projects WHERE id = :project_id"), project_id=project_id)
-    return None if row is None else _project(row)
+    return None if row is None else _kept(tx, row)
 
 
 _PROJECTS_ALL: Final = sa.select(tables.PROJECTS).order_by(tables.PROJECTS.c.code, tables.PROJECTS.c.id)
@@ -219,6 +238,7 @@ def projects(tx: transaction.Transaction, tenant_ids: Sequence[str] | None) -> l
 
 def rename_project(tx: transaction.Transaction, project_id: str, name: str) -> None:
     """A new name; the generation grows by one."""
+    tx.kept.clear()
     tx.execute(
         transaction.sql("UPDATE projects SET name = :name, generation = generation + 1 WHERE id = :project_id"),
         project_id=project_id,
@@ -255,6 +275,11 @@ def _row(tenant: model.Tenant) -> dict[str, Any]:
 
 def _tenant(row: dict[str, Any]) -> model.Tenant:
     return model.Tenant(**{**row, "state": model.State(row["state"]), "created_at": clock.from_us(row["created_at"])})
+
+
+def _kept(tx: transaction.Transaction, row: dict[str, Any]) -> model.Project:
+    found = tx.kept["project", row["id"]] = _project(row)
+    return found
 
 
 def _project(row: dict[str, Any]) -> model.Project:

@@ -54,10 +54,10 @@ def submit(wish: OrderWish, *, bin_days: int) -> case.UseCase:
             raise refused.seen_by(access.scope(tx, who, verb="list", kind="grant")) from refused
         order = orders.submit(tx, _order(tx, ground, wish, who, lines), lines)
         if order.state is model.State.DELIVERING:
-            order = _deliver(tx, order, lines)
+            _deliver(tx, order, lines)
         else:
             _tell(tx, order, "order.waiting")
-        body = order_view.document(tx, order)
+        body = order_view.new_document(tx, order, lines, who)
         if wish.dry_run:
             body["status"]["quota_after"] = order_view.quota_after(tx, tenant.id, lines)
         return case.Answer(
@@ -89,7 +89,7 @@ def decide(reference: str, verdict: model.Verdict, *, reason: str, document_no: 
         order = orders.decide(tx, before, decision)
         lines = orders.lines(tx, [order.id])[order.id]
         if verdict is model.Verdict.APPROVED:
-            order = _deliver(tx, order, lines)
+            _deliver(tx, order, lines)
         else:
             reservation.give_back(tx, lines)
         _tell(tx, order, f"order.{verdict}", reason=reason)
@@ -160,38 +160,37 @@ def _weight(lines: Sequence[model.Line], monthly_micro: int) -> model.Weight:
     )
 
 
-def _deliver(tx: Transaction, order: model.Order, lines: Sequence[model.Line]) -> model.Order:
-    """Hand each line to the reconciler; what needs no call is settled at once."""
+def _deliver(tx: Transaction, order: model.Order, lines: Sequence[model.Line]) -> None:
+    """Hand each line to the reconciler, which settles it when it is done."""
+    provisioners.want(tx, *[_wanted(tx, order, line) for line in lines if line.action == "create"])
     for line in lines:
-        _hand_over(tx, order, line)
-    return orders.by_reference(tx, order.id) or order
+        if line.action != "create":
+            _hand_over(tx, order, line)
+
+
+def _wanted(tx: Transaction, order: model.Order, line: model.Line) -> provisioners_model.WantedResource:
+    spec = line.spec
+    return provisioners_model.WantedResource(
+        resource_id=line.resource_id,
+        kind=line.kind,
+        name=line.name,
+        tenant_id=order.tenant_id,
+        tenant=tenants.by_id(tx, order.tenant_id).code,
+        project_id=order.project_id,
+        project=tenants.project_by_id(tx, order.project_id).code,
+        order_id=order.id,
+        pool_id=spec["pool_id"],
+        pool=spec["pool"],
+        zone=spec["zone"],
+        service_class=spec["service_class"],
+        amounts=spec["amounts"],
+        spec=spec["driver"],
+        labels=spec["labels"],
+        protected=spec["protected"],
+    )
 
 
 def _hand_over(tx: Transaction, order: model.Order, line: model.Line) -> None:
-    if line.action == "create":
-        spec = line.spec
-        provisioners.want(
-            tx,
-            provisioners_model.WantedResource(
-                resource_id=line.resource_id,
-                kind=line.kind,
-                name=line.name,
-                tenant_id=order.tenant_id,
-                tenant=tenants.by_id(tx, order.tenant_id).code,
-                project_id=order.project_id,
-                project=tenants.project_by_id(tx, order.project_id).code,
-                order_id=order.id,
-                pool_id=spec["pool_id"],
-                pool=spec["pool"],
-                zone=spec["zone"],
-                service_class=spec["service_class"],
-                amounts=spec["amounts"],
-                spec=spec["driver"],
-                labels=spec["labels"],
-                protected=spec["protected"],
-            ),
-        )
-        return
     if line.action == "delete":
         provisioners.unwant(tx, resource_id=line.resource_id, bin_days=line.spec["bin_days"], order_id=order.id)
     elif line.action == "undelete":

@@ -52,6 +52,14 @@ def document(tx: Transaction, order: model.Order) -> dict[str, Any]:
     return documents(tx, [order])[0]
 
 
+def new_document(
+    tx: Transaction, order: model.Order, lines: Sequence[model.Line], requester: tenants_model.Principal
+) -> dict[str, Any]:
+    """The document of an order that `requester` has just submitted: nothing needs to be read for it."""
+    tenant, project = tenants.by_id(tx, order.tenant_id), tenants.project_by_id(tx, order.project_id)
+    return _document(order, lines, _status(tx, order, (), {requester.person_id: requester.person_name}), tenant, project)
+
+
 def documents(tx: Transaction, found: Sequence[model.Order]) -> list[dict[str, Any]]:
     """Several orders in a handful of statements."""
     order_ids = [order.id for order in found]
@@ -61,23 +69,13 @@ def documents(tx: Transaction, found: Sequence[model.Order]) -> list[dict[str, A
     people = {order.person_id for order in found} | {each.person_id for made in decisions.values() for each in made}
     names = tenants.person_names(tx, sorted(people))
     return [
-        {
-            "apiVersion": "govpool/v1",
-            "kind": "Order",
-            "metadata": {
-                "id": order.id,
-                "name": str(order.number),
-                "tenant": owners[order.tenant_id].code,
-                "project": projects[order.project_id].code,
-                "generation": order.generation,
-            },
-            "spec": {
-                "reason": order.reason,
-                "document_no": order.document_no,
-                "lines": [_line(line) for line in lines[order.id]],
-            },
-            "status": _status(tx, order, decisions[order.id], names),
-        }
+        _document(
+            order,
+            lines[order.id],
+            _status(tx, order, decisions[order.id], names),
+            owners[order.tenant_id],
+            projects[order.project_id],
+        )
         for order in found
     ]
 
@@ -118,6 +116,28 @@ def list_rules(tx: Transaction, who: tenants_model.Principal, *, tenant: str) ->
     """The approval rules that hold for a tenant: its own and those above it."""
     found, _ = access.tenant(tx, who, tenant, "list", "order")
     return [rule_document(tx, rule) for rule in orders.rules_at(tx, tenants.path_ids(tx, found.id))]
+
+
+def _document(
+    order: model.Order,
+    lines: Sequence[model.Line],
+    status: dict[str, Any],
+    tenant: tenants_model.Tenant,
+    project: tenants_model.Project,
+) -> dict[str, Any]:
+    return {
+        "apiVersion": "govpool/v1",
+        "kind": "Order",
+        "metadata": {
+            "id": order.id,
+            "name": str(order.number),
+            "tenant": tenant.code,
+            "project": project.code,
+            "generation": order.generation,
+        },
+        "spec": {"reason": order.reason, "document_no": order.document_no, "lines": [_line(line) for line in lines]},
+        "status": status,
+    }
 
 
 def _line(line: model.Line) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """SQL of the room.  Rows in, frozen records out."""
 
+import dataclasses
 import json
 from collections.abc import Sequence
 from typing import Any, Final
@@ -16,8 +17,10 @@ _L: Final = tables.LINES
 _D: Final = tables.DECISIONS
 _R: Final = tables.RULES
 
-_NUMBER: Final = sa.select((sa.func.coalesce(sa.func.max(_O.c.number), 0) + 1).label("number"))
-_INSERT: Final = sa.insert(_O)
+_NEXT: Final = sa.select(sa.func.coalesce(sa.func.max(_O.c.number), 0) + 1).scalar_subquery()
+_INSERT: Final = (
+    sa.insert(_O).values({column.name: sa.bindparam(column.name) for column in _O.c if column.name != "number"} | {"number": _NEXT})
+).returning(_O.c.number)
 _INSERT_LINE: Final = sa.insert(_L)
 _INSERT_DECISION: Final = sa.insert(_D)
 _BY_ID: Final = sa.select(_O).where(_O.c.id == sa.bindparam("id"))
@@ -64,13 +67,13 @@ _RETIRE_RULE: Final = sa.update(_R).where(_R.c.id == sa.bindparam("key")).values
 
 def insert(tx: Transaction, order: model.Order, lines: Sequence[model.Line]) -> model.Order:
     """Insert an order with the next number; lines that create hold their names while it waits."""
-    row = tx.one(_NUMBER)
-    number = 1 if row is None else int(row["number"])
-    head = {**_head(order), "number": number}
-    tx.execute(_INSERT, **head)
+    row = tx.one(_INSERT, **_head(order))
+    if row is None:
+        raise RuntimeError("the database gave no number")
+    numbered = dataclasses.replace(order, number=row["number"])
     waiting = order.state is model.State.WAITING_FOR_APPROVAL
     tx.many(_INSERT_LINE, [_line_row(order, line, waiting) for line in lines])
-    return _order(head)
+    return numbered
 
 
 def held(tx: Transaction, project_id: str, kind: str, name: str) -> bool:

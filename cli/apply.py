@@ -56,7 +56,10 @@ def show_diff(
     session.client(ctx).dry_run = True
     report = _sent(ctx, file)
     changed = [row for row in report["documents"] if row["outcome"] != "unchanged"]
-    output.show(ctx, changed, _CHANGES)
+    if session.options(ctx).output == "table":
+        sys.stdout.write("".join(f"{line}\n" for row in changed for line in _lines(row)))
+    else:
+        output.show(ctx, changed, _CHANGES)
     if exit_code and changed:
         raise typer.Exit(CHANGES)
 
@@ -74,5 +77,13 @@ def _content(name: str) -> bytes:
     return pathlib.Path(name).read_bytes()
 
 
+def _lines(row: dict[str, Any]) -> list[str]:
+    """A document and, below it, what becomes of each of its fields."""
+    name = "/".join(part for part in (row["tenant"], row["project"], row["name"]) if part)
+    return [f"{row['outcome']} {row['kind']} {name}", *(f"  {_change(one)}" for one in row["changes"])]
+
+
 def _change(one: dict[str, Any]) -> str:
+    if one["before"] is None:
+        return f"{one['path']}: {output.cell(one['after'])}"
     return f"{one['path']}: {output.cell(one['before'])} -> {output.cell(one['after'])}"

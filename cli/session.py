@@ -175,6 +175,8 @@ def run(noun: str, module: str, arguments: list[str], given: dict[str, object]) 
         session = _session(given)
         found = _module(module)
         command = typer.main.get_command(getattr(found, "app" if module == noun else noun))
+        for one in getattr(command, "commands", {}).values():
+            one.epilog = one.epilog or command.epilog
         result = command.main(arguments, prog_name=f"govpool {noun}", standalone_mode=False, obj=session)
         sys.stdout.flush()
         return result if isinstance(result, int) else 0

@@ -35,7 +35,7 @@ _Name = Annotated[str, msgspec.Meta(max_length=128)]
 WRONG: Final = errors.Fault(
     "document.invalid",
     Kind.INVALID,
-    en="{count} things in the documents are wrong; nothing was changed",
+    en="mistakes in the documents: {count}; nothing was changed",
     zh="文档中有 {count} 处错误，未作任何更改",
     mend_en="correct the lines named and apply again",
     mend_zh="请更正所列各行后重新提交",
@@ -136,9 +136,10 @@ def applied(content: bytes, *, dry_run: bool = False) -> case.UseCase:
 
 def changes(before: Any, after: Any, path: str = "") -> Iterator[dict[str, Any]]:
     """The differences of two JSON values as {path, before, after}, in the order of paths."""
-    if isinstance(before, Mapping) and isinstance(after, Mapping):
-        for key in sorted({*before, *after}):
-            yield from changes(before.get(key), after.get(key), f"{path}.{key}" if path else str(key))
+    if isinstance(before, Mapping | None) and isinstance(after, Mapping | None) and (before or after):
+        old, new = before or {}, after or {}
+        for key in sorted({*old, *new}):
+            yield from changes(old.get(key), new.get(key), f"{path}.{key}" if path else str(key))
     elif before != after:
         yield {"path": path, "before": before, "after": after}
 
@@ -158,7 +159,7 @@ def _answer(placed: list[Placed], answers: list[case.Answer]) -> case.Answer:
             "tenant": one.document.metadata.tenant,
             "project": one.document.metadata.project,
             "outcome": outcome(answer),
-            "changes": list(changes(answer.before if answer.before is not None else {}, answer.after)),
+            "changes": list(changes(answer.before, answer.after)),
         }
         for one, answer in zip(placed, answers, strict=True)
     ]

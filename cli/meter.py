@@ -42,6 +42,7 @@ _SWAP: list[output.Column] = [
     (say("FINAL", "止码"), "final_value"),
     (say("FIRST", "起码"), "first_value"),
     (say("WORK ORDER", "工单"), "work_order"),
+    (say("WITHDRAWN AT", "撤销时间"), "withdrawn_at"),
 ]
 
 
@@ -130,3 +131,16 @@ def swap(
     }
     body |= {name: value for name, value in (("scale", scale), ("modulus", modulus)) if value}
     output.show(ctx, session.client(ctx).post(f"/v1/meters/{meter}/swaps", body), columns=_SWAP)
+
+
+@app.command("withdraw-swap", help=say("Take back a swap that was declared wrongly.", "撤销登记有误的换表。"))
+def withdraw_swap(
+    ctx: typer.Context,
+    meter: Meter,
+    at: Annotated[str, typer.Option(help=say("the declared time of the swap", "所登记的换表时间"))],
+    reason: Annotated[str, typer.Option(help=say("why it was wrong", "撤销原因"))],
+    register: Annotated[str, typer.Option(help=say("register, if not the energy register", "寄存器"))] = "",
+) -> None:
+    """Take back a swap; it stays on record and counts no more."""
+    body = {"register": register, "swapped_at": at, "reason": reason}
+    output.show(ctx, session.client(ctx).post(f"/v1/meters/{meter}/swap-withdrawals", body), columns=_SWAP)

@@ -80,6 +80,14 @@ class Swap(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     work_order: Annotated[str, msgspec.Meta(min_length=1, max_length=200, description="work order or photo that proves it")]
 
 
+class Withdrawal(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
+    """Which declared swap was wrong, and why."""
+
+    register: Annotated[str, msgspec.Meta(max_length=32)] = ""
+    swapped_at: Annotated[str, msgspec.Meta(min_length=1, max_length=40)]
+    reason: Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
+
+
 def set_meter(code: str, spec: Spec, *, if_match: int | None = None) -> case.UseCase:
     """Make a meter be as the spec says; an equal one stays untouched, one with readings keeps the meaning of its registers."""
 
@@ -127,6 +135,22 @@ def swap_meter(code: str, swap: Swap) -> case.UseCase:
         )
 
     return case.UseCase(action="meter.swap", permit=_asked("swap"), effect=effect)
+
+
+def withdraw_swap(code: str, withdrawal: Withdrawal) -> case.UseCase:
+    """Take back a swap that was declared wrongly; it stays on record and counts no more."""
+
+    def effect(tx: Transaction, who: tenants_model.Principal, permit: tenants_model.Permit) -> case.Answer:
+        meter = service.meter(tx, code)
+        before = observations.swaps(tx, meter)
+        at = moment(withdrawal.swapped_at, "swapped_at")
+        assert at is not None
+        service.withdraw_swap(tx, meter, withdrawal.register, clock.to_us(at), withdrawal.reason)
+        after = observations.swaps(tx, meter)
+        withdrawn = next(new for old, new in zip(before, after, strict=True) if old != new)
+        return case.Answer(body=withdrawn, kind="meter", object_id=meter.id, before=before, after=after)
+
+    return case.UseCase(action="meter.swap_withdraw", permit=_asked("swap"), effect=effect)
 
 
 def list_meters(tx: Transaction, who: tenants_model.Principal, *, hall: str = "") -> list[dict[str, Any]]:

@@ -33,6 +33,11 @@ SWAP_EXISTS = errors.Fault(
     en="register {register} of {meter} has a swap at {at} already", zh="电表 {meter} 的寄存器 {register} 在 {at} 已登记过换表",
     mend_en="govpool meter show {meter}", mend_zh="govpool meter show {meter}",
 )  # fmt: skip
+UNKNOWN_SWAP = errors.Fault(
+    "swap.unknown", Kind.NOT_FOUND,
+    en="register {register} of {meter} has no swap at {at}", zh="电表 {meter} 的寄存器 {register} 在 {at} 没有换表登记",
+    mend_en="govpool meter show {meter}", mend_zh="govpool meter show {meter}",
+)  # fmt: skip
 SWAP_DISAGREES = errors.Fault(
     "swap.disagrees", Kind.CONFLICT,
     en="the final reading {final} does not continue the readings of {meter} before {at}",

@@ -54,10 +54,18 @@ def status(tx: Transaction, meter: model.Meter) -> dict[str, Any]:
 
 
 def swaps(tx: Transaction, meter: model.Meter) -> list[dict[str, Any]]:
-    """Declared swaps in order of time."""
+    """Declared swaps, withdrawn ones too, in the order in which they were declared."""
     rows = sorted(records.swap_rows(tx, meter.id), key=lambda row: row["recorded_at"])
-    names = ("register", "final_value", "first_value", "scale", "modulus", "rating_w", "work_order")
-    return [{"meter": meter.code, "swapped_at": _text(row["swapped_at"]), **{name: row[name] for name in names}} for row in rows]
+    names = ("register", "final_value", "first_value", "scale", "modulus", "rating_w", "work_order", "withdrawal")
+    return [
+        {
+            "meter": meter.code,
+            "swapped_at": _text(row["swapped_at"]),
+            "withdrawn_at": None if row["withdrawn_at"] is None else _text(row["withdrawn_at"]),
+            **{name: row[name] for name in names},
+        }
+        for row in rows
+    ]
 
 
 def readings(

@@ -103,6 +103,14 @@ def declare_swap(tx: Transaction, meter: model.Meter, register_code: str, swap: 
     reading_records.behind(tx, [(meter.id, found.code, swap.at_us)])
 
 
+def withdraw_swap(tx: Transaction, meter: model.Meter, register_code: str, swapped_us: int, reason: str) -> None:
+    """A swap was declared wrongly: it counts no more, and the ledger is drawn anew from there.  Raises register.unknown, swap.unknown."""
+    found = energy_register(meter, register_code)
+    if not records.withdraw_swap(tx, meter.id, found.code, swapped_us, reason):
+        raise faults.UNKNOWN_SWAP(register=found.code, meter=meter.code, at=clock.text(clock.from_us(swapped_us)))
+    reading_records.behind(tx, [(meter.id, found.code, swapped_us)])
+
+
 def fit(meter: model.Meter, register: model.Register) -> model.Fit:
     """What the rule needs to know of a register."""
     return model.Fit(scale=register.scale, modulus=register.modulus, rating_w=meter.rating_w)

@@ -80,9 +80,18 @@ SWAPS: Final = columns.table(
     columns.text("modulus"),
     columns.integer("rating_w"),
     columns.text("work_order"),
-    columns.integer("recorded_at"),
+    columns.integer("recorded_at", primary_key=True),
+    columns.integer("withdrawn_at", null=True),  # declared wrongly; counts no more, stays on record
+    columns.text("withdrawal"),
+    columns.index("meter_swaps_one", "meter_id", "register", "swapped_at", unique=True, where="withdrawn_at IS NULL"),
 )
-columns.append_only(SWAPS)
+columns.forbid(SWAPS, "DELETE")
+columns.forbid(
+    SWAPS,
+    "UPDATE",
+    "OLD.withdrawn_at IS NOT NULL OR NEW.swapped_at <> OLD.swapped_at OR NEW.final_value <> OLD.final_value"
+    " OR NEW.first_value <> OLD.first_value OR NEW.scale <> OLD.scale OR NEW.modulus <> OLD.modulus",
+)
 
 PROGRESS: Final = columns.table(
     "register_progress",  # from which moment on the ledger of a register is behind its readings

@@ -36,6 +36,8 @@ class Swap(msgspec.Struct, kw_only=True):
     modulus: str
     rating_w: int
     work_order: str
+    withdrawn_at: str | None
+    withdrawal: str
 
 
 class Power(msgspec.Struct, kw_only=True):
@@ -75,6 +77,11 @@ def swap_meter(call: route.Call) -> case.UseCase:
     return meter.swap_meter(call.path["meter"], call.body)
 
 
+def withdraw_swap(call: route.Call) -> case.UseCase:
+    """Take back a swap that was declared wrongly; it stays on record and counts no more."""
+    return meter.withdraw_swap(call.path["meter"], call.body)
+
+
 def list_power(tx: Any, call: route.Call) -> Any:
     """Live power and last reading of every meter."""
     return page.whole(meter.list_power(tx, call.who), call, lambda row: [row["meter"]])
@@ -85,5 +92,8 @@ ROUTES = [
     route.read("GET", "/v1/meters/{meter}", "meter.show", show_meter, answer=Meter),
     route.change("PUT", "/v1/meters/{meter}", "meter.set", set_meter, body=meter.Spec, answer=Meter),
     route.change("POST", "/v1/meters/{meter}/swaps", "meter.swap", swap_meter, body=meter.Swap, answer=Swap, status=201),
+    route.change(
+        "POST", "/v1/meters/{meter}/swap-withdrawals", "meter.swap_withdraw", withdraw_swap, body=meter.Withdrawal, answer=Swap
+    ),
     route.read("GET", "/v1/meter-powers", "meter.power", list_power, query=page.Query, answer=page.Page[Power]),
 ]

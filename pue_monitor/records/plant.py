@@ -34,7 +34,13 @@ _UPDATE_METER: Final = transaction.sql(
     " calibrated_until_at = :calibrated_until_at, registers = :registers, generation = generation + 1 WHERE id = :id"
 )
 _INSERT_SWAP: Final = sa.insert(_S)
-_SWAPS: Final = sa.select(_S).where(_S.c.meter_id == sa.bindparam("meter_id")).order_by(_S.c.register, _S.c.swapped_at)
+_SWAPS: Final = (
+    sa.select(_S).where(_S.c.meter_id == sa.bindparam("meter_id")).order_by(_S.c.register, _S.c.swapped_at, _S.c.recorded_at)
+)
+_WITHDRAW_SWAP: Final = transaction.sql(
+    "UPDATE meter_swaps SET withdrawn_at = :now, withdrawal = :reason WHERE meter_id = :meter_id AND register = :register"
+    " AND swapped_at = :swapped_at AND withdrawn_at IS NULL"
+)
 
 
 def halls(tx: Transaction) -> list[model.Hall]:
@@ -110,16 +116,24 @@ def insert_swap(tx: Transaction, meter_id: str, register: str, swap: model.Swap,
         rating_w=swap.fit.rating_w,
         work_order=work_order,
         recorded_at=clock.to_us(tx.now()),
+        withdrawn_at=None,
+        withdrawal="",
     )
 
 
+def withdraw_swap(tx: Transaction, meter_id: str, register: str, swapped_us: int, reason: str) -> bool:
+    """Let a declared swap count no more; False if there is none at that moment."""
+    now = clock.to_us(tx.now())
+    return bool(tx.changed(_WITHDRAW_SWAP, meter_id=meter_id, register=register, swapped_at=swapped_us, now=now, reason=reason))
+
+
 def swap_rows(tx: Transaction, meter_id: str) -> list[dict[str, Any]]:
-    """Declared swaps of a meter as they were recorded, in order of register and time."""
+    """Declared swaps of a meter as they were recorded, withdrawn ones too, in order of register and time."""
     return tx.execute(_SWAPS, meter_id=meter_id)
 
 
 def swaps(tx: Transaction, meter_id: str, register: str) -> list[model.Swap]:
-    """Declared swaps of a register in order of time."""
+    """Declared swaps of a register that count, in order of time."""
     return [
         model.Swap(
             at_us=row["swapped_at"],
@@ -128,7 +142,7 @@ def swaps(tx: Transaction, meter_id: str, register: str) -> list[model.Swap]:
             fit=model.Fit(scale=fractions.Fraction(row["scale"]), modulus=int(row["modulus"]), rating_w=row["rating_w"]),
         )
         for row in tx.execute(_SWAPS, meter_id=meter_id)
-        if row["register"] == register
+        if row["register"] == register and row["withdrawn_at"] is None
     ]
 
 

@@ -98,6 +98,10 @@ def test_a_swap_from_the_command_line(metered: Typed) -> None:
     assert metered(f"meter swap main {at} --final 1080")[0] == 0
     assert metered(f"meter swap main {at} --final 1080")[0] == 7
     assert "工单-7" in metered("meter show main -o json")[1]
+    assert metered("meter withdraw-swap main --at 2026-10-01T05:00:00+08:00 --reason 没有这次换表")[0] == 3
+    withdrawn = json.loads(metered("meter withdraw-swap main --at 2026-10-01T04:00:30+08:00 --reason 时间有误 -o json")[1])
+    assert (withdrawn["withdrawal"], withdrawn["final_value"]) == ("时间有误", "1080")
+    assert metered(f"meter swap main {at} --final 1080")[0] == 0, "a corrected declaration takes the place of the withdrawn one"
 
 
 def test_exit_codes_say_what_went_wrong(metered: Typed, city: City, tmp_path: pathlib.Path) -> None:

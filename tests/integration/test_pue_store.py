@@ -13,6 +13,7 @@ from pue_monitor import imports, model, service
 from pue_monitor.model import MICRO, QUARTER_US
 from pue_monitor.rules import reading_file, register
 from store import database as store_database
+from store import transaction
 
 START = datetime.datetime(2026, 10, 1, tzinfo=clock.UTC)
 START_US = clock.to_us(START)
@@ -139,6 +140,29 @@ def test_a_declared_swap_bridges_and_a_wrong_one_is_refused(
     append(database, [reading(main, 10 + quarter, 2000 + quarter * 4000) for quarter in range(5)])
     entries = stored(database, main)
     assert [entries[START_US + quarter * QUARTER_US][0] for quarter in range(14)] == [40_000] * 14
+
+
+def test_a_swap_declared_wrongly_is_withdrawn_and_the_ledger_is_as_before(
+    database: store_database.Database, meters: dict[str, model.Meter]
+) -> None:
+    main = meters["main"]
+    readings = [reading(main, quarter, 500_000 + quarter * 400) for quarter in range(200)]
+    append(database, readings)
+    before = stored(database, main)
+    swap = model.Swap(
+        at_us=START_US + 100 * QUARTER_US + 1, final_micro=540_000 * MICRO, first_micro=0, fit=service.fit(main, ENERGY)
+    )
+    database.lane.run(lambda tx: service.declare_swap(tx, main, "energy", swap, "工单-9"))
+    append(database, [])
+    assert stored(database, main) != before
+    database.lane.run(lambda tx: service.withdraw_swap(tx, main, "", swap.at_us, "并未换表"))
+    append(database, [])
+    assert stored(database, main) == before
+    with pytest.raises(errors.GovpoolError, match=r"swap\.unknown"):
+        database.lane.run(lambda tx: service.withdraw_swap(tx, main, "", swap.at_us, "并未换表"))
+    for statement in ("UPDATE meter_swaps SET withdrawn_at = NULL", "DELETE FROM meter_swaps"):
+        with pytest.raises(Exception, match="forbidden"):
+            database.lane.run(lambda tx, text=statement: tx.execute(transaction.sql(text)))  # type: ignore[misc]
 
 
 def test_a_meter_with_readings_keeps_the_meaning_of_its_register(

@@ -1034,9 +1034,19 @@ def upgrade() -> None:
         sa.Column("rating_w", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=False, nullable=False),
         sa.Column("work_order", sa.Text(), autoincrement=False, nullable=False),
         sa.Column("recorded_at", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=False, nullable=False),
+        sa.Column("withdrawn_at", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=False, nullable=True),
+        sa.Column("withdrawal", sa.Text(), autoincrement=False, nullable=False),
         sa.ForeignKeyConstraint(["meter_id"], ["meters.id"], name=op.f("meter_swaps_meter_id_fkey")),
-        sa.PrimaryKeyConstraint("meter_id", "register", "swapped_at", name=op.f("meter_swaps_pkey")),
+        sa.PrimaryKeyConstraint("meter_id", "register", "swapped_at", "recorded_at", name=op.f("meter_swaps_pkey")),
         sqlite_strict=True,
+    )
+    op.create_index(
+        "meter_swaps_one",
+        "meter_swaps",
+        ["meter_id", "register", "swapped_at"],
+        unique=True,
+        sqlite_where=sa.text("withdrawn_at IS NULL"),
+        postgresql_where=sa.text("withdrawn_at IS NULL"),
     )
     op.create_table(
         "pool_amounts",

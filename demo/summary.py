@@ -92,7 +92,7 @@ def _told_holdings(facts: dict[str, Any]) -> Iterable[str]:
         rows.append((names[tenant], *(str(figure) for figure in figures)))
     yield "\n谁持有什么，配额还剩多少  Who holds what, quota left"
     yield from _table(rows)
-    yield f"  <- {held['call']}\n  <- {quota['call']}"
+    yield from (f"  <- {told['call']}" for told in facts["holdings"].values())
 
 
 def _told_statements(facts: dict[str, Any], month: str) -> Iterable[str]:

@@ -37,8 +37,8 @@ def altered(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     shutil.copytree(DEMO / "documents", documents)
     _replace(
         documents / "50-prices.yaml",
-        'name: cpu_milli, unit: vCPU-Hours, price: "0.0900"',
-        'name: cpu_milli, unit: vCPU-Hours, price: "0.1800"',
+        'sku: vm-ram, kind: VirtualMachine, name: ram_mib, unit: GiB-Hours, price: "0.0300"',
+        'sku: vm-ram, kind: VirtualMachine, name: ram_mib, unit: GiB-Hours, price: "0.0600"',
     )
     _replace(
         documents / "30-grants.yaml",
@@ -62,10 +62,10 @@ def _fen(statement: dict[str, Any], sku: str) -> int:
 def test_a_doubled_price_doubles_its_lines_and_nothing_else(as_shipped: dict[str, Any], altered: dict[str, Any]) -> None:
     for one, two in zip(as_shipped["statements"], altered["statements"], strict=True):
         before, after = one["answer"], two["answer"]
-        assert _fen(after, "vm-vcpu") == pytest.approx(2 * _fen(before, "vm-vcpu"), abs=1)
-        assert _fen(after, "vm-ram") == _fen(before, "vm-ram") > 0
+        assert _fen(after, "vm-ram") == pytest.approx(2 * _fen(before, "vm-ram"), abs=1)
+        assert _fen(after, "vm-vcpu") == _fen(before, "vm-vcpu") > 0
         grown = int(after["total"].replace(".", "")) - int(before["total"].replace(".", ""))
-        assert grown == _fen(after, "vm-vcpu") - _fen(before, "vm-vcpu") > 0
+        assert grown == _fen(after, "vm-ram") - _fen(before, "vm-ram") > 0
 
 
 @pytest.mark.xdist_group("demo")

@@ -4,7 +4,7 @@ import threading
 from collections.abc import Mapping
 from typing import Any
 
-from control import services
+from control import quota_names, services
 from control import settings as control_settings
 from primitives import canonical
 from provisioners import contract, registry
@@ -15,6 +15,7 @@ class Wiring:
     """The shared things of one server or worker process.  Thread-safe."""
 
     def __init__(self, database: store_database.Database, settings: control_settings.Settings) -> None:
+        quota_names.declare(settings.quota_names_file)
         self.database = database
         self.settings = settings
         self.services: list[services.Service] = []

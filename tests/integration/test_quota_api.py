@@ -8,6 +8,9 @@ import pytest
 
 from apiclient import client as api
 from cli import main
+from control import quota_names
+from primitives import errors
+from quotas import names
 from quotas import service as quotas
 from store import database as store_database
 from tests.integration.lab_process import Lab
@@ -234,3 +237,26 @@ def test_pools_and_hosts_from_the_command_line(typed: Typed, lab: Lab) -> None:
     assert "true" in typed("pool list")[1]
     assert typed("pool resume gov")[0] == 0
     assert typed("pool show west")[0] == 3
+
+
+def test_an_installation_counts_things_of_its_own(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(names, "_known", dict(names._known))
+    file = tmp_path / "names.yaml"
+    file.write_text('tapes: {unit: "1", en: backup tapes, zh: 备份磁带}\n', encoding="utf-8")
+    quota_names.declare(str(file))
+    quota_names.declare("")
+    assert names.of("tapes.lto9").zh == "备份磁带"
+    for wrong in (
+        "tapes: {unit: 盒, en: t, zh: 带}",
+        "Tapes: {unit: 盒, en: t, zh: 带}",
+        "tapes: {unit: 盒}",
+        "[1]",
+        "a: &b {}",
+        "tapes: {",
+    ):
+        file.write_text(wrong, encoding="utf-8")
+        with pytest.raises(errors.GovpoolError) as refused:
+            quota_names.declare(str(file))
+        assert refused.value.code == "settings.invalid"
+    with pytest.raises(errors.GovpoolError):
+        quota_names.declare(str(tmp_path / "nowhere.yaml"))

@@ -41,6 +41,6 @@ RULE_UNKNOWN: Final = errors.Fault(
     errors.Kind.NOT_FOUND,
     en="there is no approval rule {name} that you may see",
     zh="没有您可查看的审批规则 {name}",
-    mend_en="govpool order rules",
-    mend_zh="govpool order rules",
+    mend_en="govpool approval list",
+    mend_zh="govpool approval list",
 )

@@ -10,8 +10,8 @@ EXCEEDED: Final = errors.Fault(
     Kind.QUOTA,
     en="not enough quota: {told[en]}",
     zh="配额不足：{told[zh]}",
-    mend_en="release something, order less, or ask whoever grants to {tenant}: govpool quota show --tenant {tenant}",
-    mend_zh="请释放资源、减少申请，或联系 {tenant} 的配额授予方：govpool quota show --tenant {tenant}",
+    mend_en="release something, order less, or ask whoever grants to {tenant}: govpool quota show {tenant}",
+    mend_zh="请释放资源、减少申请，或联系 {tenant} 的配额授予方：govpool quota show {tenant}",
 )
 """Values: tenant (the leaf), breaches (every level and name, as far as the caller may see), told (them as a sentence)."""
 CONTENDED: Final = errors.Fault(
@@ -43,16 +43,16 @@ ABOVE_PARENT: Final = errors.Fault(
     Kind.CONFLICT,
     en="{tenant} cannot be granted {granted} of {name}: {parent} above it has {parent_granted} itself",
     zh="{tenant} 的 {name} 不能授予 {granted}：其上级 {parent} 仅有 {parent_granted}",
-    mend_en="grant less, or let somebody above raise {parent} first: govpool quota set --tenant {parent}",
-    mend_zh="请减少授予量，或先由上级提高 {parent} 的配额：govpool quota set --tenant {parent}",
+    mend_en="grant less, or let somebody above raise {parent} first: govpool quota set {parent} NAME AMOUNT",
+    mend_zh="请减少授予量，或先由上级提高 {parent} 的配额：govpool quota set {parent} NAME AMOUNT",
 )
 BELOW_CHILD: Final = errors.Fault(
     "quota.below_child",
     Kind.CONFLICT,
     en="{tenant} cannot be lowered to {granted} of {name}: {child} below it is granted {child_granted}",
     zh="{tenant} 的 {name} 不能降至 {granted}：其下级 {child} 已授予 {child_granted}",
-    mend_en="lower {child} first: govpool quota set --tenant {child}",
-    mend_zh="请先降低 {child} 的配额：govpool quota set --tenant {child}",
+    mend_en="lower {child} first: govpool quota set {child} NAME AMOUNT",
+    mend_zh="请先降低 {child} 的配额：govpool quota set {child} NAME AMOUNT",
 )
 BELOW_USE: Final = errors.Fault(
     "quota.below_use",
@@ -91,8 +91,8 @@ NOT_ENOUGH: Final = errors.Fault(
     Kind.CONFLICT,
     en="{tenant} has {granted} of {name} granted, {amount} cannot be moved away",
     zh="{tenant} 的 {name} 授予量为 {granted}，无法移出 {amount}",
-    mend_en="move less: govpool quota show --tenant {tenant}",
-    mend_zh="请减少移出量：govpool quota show --tenant {tenant}",
+    mend_en="move less: govpool quota show {tenant}",
+    mend_zh="请减少移出量：govpool quota show {tenant}",
 )
 SAME: Final = errors.Fault(
     "quota.same",

@@ -41,7 +41,9 @@ def revision(url: str) -> str | None:
     connection = store_database.connect(url)
     try:
         name = (
-            "sqlite_master WHERE type = 'table' AND name" if connection.dialect == engines.SQLITE else "pg_tables WHERE tablename"
+            "sqlite_master WHERE type = 'table' AND name"
+            if connection.dialect == engines.SQLITE
+            else "pg_tables WHERE schemaname = current_schema() AND tablename"  # a schema put aside by a restore has one too
         )
         if not connection.rows(f"SELECT 1 AS one FROM {name} = 'alembic_version'", None):
             return None

@@ -47,8 +47,7 @@ def _told(cloud: clouds.Cloud, installation_id: str) -> _Told:
     try:
         with call.around("observe"):
             items = list(cloud.driver.observe(installation_id))
-        with call.around("events"):
-            events = list(_record(cloud.driver))
+        events = list(_record(cloud.driver))
         items += _unlisted(cloud.driver, installation_id, items, events)
     except (contract.DriverError, contract.AnswerLost) as error:
         raise SILENT(pool=cloud.pool, reason=str(error)[:300]) from error
@@ -58,7 +57,8 @@ def _told(cloud: clouds.Cloud, installation_id: str) -> _Told:
 def _record(driver: contract.Driver) -> Iterator[contract.Event]:
     cursor, more = "", True
     while more:
-        page = driver.events(cursor, PAGE)
+        with call.around("events"):
+            page = driver.events(cursor, PAGE)
         yield from page.events
         cursor, more = page.cursor, page.more
 

@@ -18,7 +18,7 @@ from control.recovery.model import Finding, Happened, Moment
 from orders import model as orders_model
 from orders import service as orders
 from pools import service as pools
-from primitives import canonical, clock
+from primitives import canonical, clock, errors
 from provisioners import changes, contract
 from provisioners import model as provisioners_model
 from provisioners import service as provisioners
@@ -27,6 +27,7 @@ from quotas import service as quotas
 from store.transaction import Transaction
 from templates import catalog
 from tenants import model as tenants_model
+from tenants import rules as tenants_rules
 from tenants import service as tenants
 from tenants import tree
 
@@ -64,6 +65,10 @@ def settle(tx: Transaction, hand: Hand, finding: Finding) -> None:
     provisioners.items_leave(
         tx, after.pool_id, sorted({moment.facts.cloud_id for moment in story.moments} | {after.facts.cloud_id})
     )
+    if (
+        provisioners.told(tx, after.pool_id, after.tenant_id) is None
+    ):  # the cloud was told of the department: the next sweep sets its limits
+        provisioners.tell(tx, after.pool_id, after.tenant_id, cloud_id="", epoch=0, limits={})
     audit.append(tx, _line(hand, finding, row, after))
 
 
@@ -98,9 +103,12 @@ def _born(tx: Transaction, hand: Hand, finding: Finding) -> Resource:
 
 
 def _project(tx: Transaction, owner: tenants_model.Tenant, code: str) -> tenants_model.Project:
-    found = tree.find_project(tx, owner.id, code) if code else None
-    found = found or tree.find_project(tx, owner.id, RECOVERED)
-    return found or tree.create_project(tx, owner, RECOVERED, "恢复接管 Recovered")
+    """The project that the cloud's tag names, made again if it was made in between; without a sound tag a project for all such."""
+    try:
+        tenants_rules.code(code)
+    except errors.GovpoolError:
+        code = RECOVERED
+    return tree.find_project(tx, owner.id, code) or tree.create_project(tx, owner, code, f"{code} (恢复 recovered)")
 
 
 def _free_name(tx: Transaction, project_id: str, story: model.Story) -> str:

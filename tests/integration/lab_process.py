@@ -3,6 +3,7 @@
 import http.client
 import json
 import pathlib
+import signal
 import subprocess
 import sys
 import urllib.parse
@@ -28,6 +29,14 @@ class Lab:
         self.process.wait()
         if self.process.stdout is not None:
             self.process.stdout.close()
+
+    def pause(self) -> None:
+        """SIGSTOP: it does not answer."""
+        self.process.send_signal(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        """SIGCONT."""
+        self.process.send_signal(signal.SIGCONT)
 
     def call(self, method: str, path: str, body: Any = None) -> Any:
         """One plain call; raises AssertionError unless it is answered 2xx."""

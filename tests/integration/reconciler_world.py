@@ -11,6 +11,7 @@ from typing import Any
 from control import settings
 from control.reconciler import engine, sweep
 from control.wiring import Wiring
+from pools import model as pools_model
 from pools import service as pools
 from primitives import ids
 from provisioners import contract, model
@@ -115,8 +116,8 @@ class World:
             provisioners.want(
                 tx,
                 model.WantedResource(
-                    resource_id=resource_id, kind=kind, name=name, tenant_id=self.tenant_id, tenant="tax", project_id=self.project_id,
-                    project="one-window", pool_id=chosen.pool_id, pool=chosen.code, zone=chosen.zone,
+                    resource_id=resource_id, kind=kind, name=name, tenant_id=self.tenant_id, tenant=self.tenant, project_id=self.project_id,
+                    project=self.project, pool_id=chosen.pool_id, pool=chosen.code, zone=chosen.zone,
                     service_class=chosen.service_class, amounts=amounts, spec={"image": "debian-12"},
                 ),
             )  # fmt: skip
@@ -171,8 +172,9 @@ class World:
         self.installation = installation.create(tx).id
         city = tree.create(tx, tree.NewTenant(code="nanhai", name="南海区", parent=None))
         bureau = tree.create(tx, tree.NewTenant(code="tax", name="税务局", parent=city))
-        self.tenant_id = bureau.id
-        self.project_id = tree.create_project(tx, bureau, "one-window", "一窗受理").id
+        self.tenant_id, self.tenant = bureau.id, bureau.code
+        self.project = "one-window"
+        self.project_id = tree.create_project(tx, bureau, self.project, "一窗受理").id
         for name, amount in GRANT.items():
             for tenant in (city, bureau):
                 grants.set_grant(tx, tenant_id=tenant.id, name=name, grant=quotas_model.Grant(granted=amount))
@@ -200,4 +202,5 @@ def lab_cloud(folder: pathlib.Path) -> Iterator[lab_process.Lab]:
 
 def add_pool(tx: Transaction, driver_settings: dict[str, Any]) -> None:
     """One pool over the lab cloud."""
-    pools.add(tx, driver_settings)
+    spec = pools_model.PoolSpec(name="市级资源池", driver="lab", driver_settings=driver_settings)
+    pools.create(tx, code="city", spec=spec, kinds=model.ID_PREFIX)

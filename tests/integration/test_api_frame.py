@@ -1,4 +1,4 @@
-"""The HTTP surface as a stranger meets it: wrong requests are clear problems, nothing happens twice, a rehearsal changes nothing."""
+"""The HTTP surface as a stranger meets it: wrong requests are clear problems, nothing happens twice, rehearsals change nothing."""
 
 import http.client
 import json
@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+import uvicorn
 
 from apiclient import client as api
 from apiclient import failure
@@ -205,8 +206,8 @@ def test_a_defect_is_a_500_with_a_trace_and_without_its_insides(database: store_
 
     application = app.Api(None, [route.look("GET", "/v1/broken", "broken.show", broken)])
     listening = serving.listen("127.0.0.1", 0, tls=False)
-    config = serving.uvicorn.Config(application, log_config=None, lifespan="on")
-    server = serving.uvicorn.Server(config)
+    config = uvicorn.Config(application, log_config=None, lifespan="on")
+    server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)
     thread.start()
     client = api.Client(serving.url_of(listening, tls=False))

@@ -57,7 +57,7 @@ def server() -> Iterator[Any]:
 @pytest.fixture
 def client(server: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[api.Client]:
     """A client of it that does not really sleep."""
-    monkeypatch.setattr(api.time, "sleep", lambda seconds: server.seen.append(("pause", seconds)))
+    monkeypatch.setattr("time.sleep", lambda seconds: server.seen.append(("pause", seconds)))
     made = api.Client(f"http://127.0.0.1:{server.server_port}/base", "gp_x", lang="zh")
     yield made
     made.close()

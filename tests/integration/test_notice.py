@@ -2,6 +2,7 @@
 
 import base64
 import datetime
+import functools
 import hashlib
 import hmac
 import http.server
@@ -86,7 +87,11 @@ def world(database: store_database.Database) -> World:
 @pytest.fixture
 def later() -> Iterator[Any]:
     """Moves the clock on; PostgreSQL's own clock is shifted by the same offset."""
-    yield lambda **delta: clock.shift(clock.offset() + datetime.timedelta(**delta))
+
+    def move(**delta: int) -> None:
+        clock.shift(clock.offset() + datetime.timedelta(**delta))
+
+    yield move
     clock.shift(datetime.timedelta(0))
 
 
@@ -113,7 +118,7 @@ def test_reading_is_noted_once_and_only_for_one_self(world: World) -> None:
     assert world.inbox("wang", unread=True) == [] and len(world.inbox("chen", unread=True)) == 1
     for stranger in ("li", "zhao"):
         with pytest.raises(errors.GovpoolError, match=r"object\.unknown"):
-            world.database.lane.run(lambda tx, name=stranger: read(tx, name))
+            world.database.lane.run(functools.partial(read, name=stranger))
 
 
 def test_a_notice_of_a_change_that_did_not_happen_does_not_exist(world: World) -> None:

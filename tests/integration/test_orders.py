@@ -190,6 +190,15 @@ def test_a_waiting_order_holds_name_units_and_room_and_a_refusal_gives_them_back
     assert bureau.order(machine("a", size="tiny"))["status"]["state"] == "delivering"
 
 
+def test_one_name_twice_in_an_order_is_refused_also_where_it_would_wait(bureau: Bureau) -> None:
+    with refused("resource.name_taken"):
+        bureau.order(machine("a"), machine("a"))
+    bureau.ask_for_approval_over("400.00")
+    with refused("resource.name_taken"):
+        bureau.order(machine("a-1"), machine("a", count=2))
+    assert (bureau.drawn(), bureau.room(), bureau.resources()) == ({}, 0, [])
+
+
 def test_an_approval_makes_the_rows_and_comes_from_another_person(bureau: Bureau) -> None:
     bureau.ask_for_approval_over("400.00")
     number = bureau.order(machine("a"))["metadata"]["name"]

@@ -223,6 +223,20 @@ def test_who_may_do_what_with_meters(city: City, operator: api.Client) -> None:
     assert refused(lambda: operator.get("/v1/halls/none/pue", **PERIOD)).status == 404
 
 
+def test_an_undeclared_exchange_is_told_to_the_operators_once(operator: api.Client) -> None:
+    def line(quarter: int, value: int) -> str:
+        return f"hall-b-ups-1,energy,2026-10-01T{quarter // 4:02d}:{quarter % 4 * 15:02d}:00Z,{value}\n"
+
+    before = [line(quarter, 900_000_000 + quarter * 40_000) for quarter in range(8)]
+    after = [line(quarter, 500 + quarter * 40_000) for quarter in range(8, 16)]
+    load_readings(operator, ["meter,register,read_at,value\n", *before, *after])
+    load_readings(operator, ["meter,register,read_at,value\n", line(16, 500 + 16 * 40_000)])
+    load_readings(operator, ["meter,register,read_at,value\n", "hall-b-ups-1,energy,2026-10-01T00:07:00Z,900018000\n"])
+    told = [one for one in operator.pages("/v1/notices") if one["code"] == "register.reset"]
+    assert len(told) == 1
+    assert "hall-b-ups-1" in json.dumps(told[0])
+
+
 def test_an_import_stands_in_the_trail_with_the_hash_of_its_file(city: City, operator: api.Client) -> None:
     lines = list(history.lines(load.DATA, SPAN[0], SPAN[0] + QUARTER_US))
     report = load_readings(operator, lines)

@@ -30,7 +30,8 @@ def lines(context: Any, value: Any) -> bytes:
 
 
 API = schemathesis.openapi.from_dict(json.loads(openapi.document(tuple(routes.gathered()))))
-OPERATIONS = {found.ok().definition.raw["operationId"]: found.ok() for found in API.get_all_operations()}
+_ALL: Any = API.get_all_operations()
+OPERATIONS: dict[str, Any] = {one.definition.raw["operationId"]: one for one in (found.ok() for found in _ALL)}
 ENDS_THE_SESSION = {"token.logout", "backup.create"}  # the first would end the fuzzing, the second fills the disk
 KNOWN = {
     "tenant": ["tax", "police"],

@@ -85,25 +85,9 @@ def test_what_is_unsafe_or_wrong_is_refused_at_the_start(
 
 def test_tls_with_a_certificate_of_ones_own(tmp_path: pathlib.Path) -> None:
     certificate, key = tmp_path / "cert.pem", tmp_path / "key.pem"
-    subprocess.run(
-        [
-            "openssl",
-            "req",
-            "-x509",
-            "-newkey",
-            "ec",
-            "-pkeyopt",
-            "ec_paramgen_curve:P-256",
-            "-nodes",
-            "-days",
-            "2",
-            "-subj",
-            "/CN=localhost",
-        ]
-        + ["-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1", "-keyout", str(key), "-out", str(certificate)],
-        check=True,
-        capture_output=True,
-    )
+    made = "req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=localhost"
+    names = ["-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1", "-keyout", str(key), "-out", str(certificate)]
+    subprocess.run(["openssl", *made.split(), *names], check=True, capture_output=True)
     place = ["--data", str(tmp_path / "data")]
     codes = initialised(tmp_path, *place)
     with serving(tmp_path, *place, "--tls-cert", str(certificate), "--tls-key", str(key), "--host", "0.0.0.0") as server:

@@ -3,6 +3,7 @@
 import datetime
 import re
 import string
+from typing import Any
 
 import msgspec
 import pytest
@@ -12,7 +13,7 @@ from cli import failure
 from primitives import errors
 
 
-def filling(fault: errors.Fault) -> dict[str, object]:
+def filling(fault: errors.Fault) -> dict[str, Any]:
     """Some value for every name in the texts of a fault; `{told[en]}` asks for a mapping."""
     texts = fault.en + fault.zh + fault.mend_en + fault.mend_zh
     names = {name for _, name, _, _ in string.Formatter().parse(texts) if name}

@@ -92,7 +92,7 @@ def test_no_bytes_make_an_exception(content: bytes) -> None:
 
 
 _json = st.recursive(
-    st.none() | st.booleans() | st.integers(-(10**17), 10**17) | st.text(st.characters(exclude_categories=("C",)), max_size=8),
+    st.none() | st.booleans() | st.integers(-(10**17), 10**17) | st.text(st.characters(exclude_categories=["C"]), max_size=8),
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text("abc税", min_size=1, max_size=4), inner, max_size=4),
     max_leaves=12,
 )

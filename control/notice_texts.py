@@ -20,6 +20,14 @@ TEXTS: Final[dict[str, tuple[str, str]]] = {
         "the statement of {tenant} for {month} is issued: {total} yuan; govpool statement show {tenant} --month {month}",
         "{tenant} {month} 结算单已出账，共 {total} 元：govpool statement show {tenant} --month {month}",
     ),
+    "register.reset": (
+        "meter {meter} began anew at {at} without a declared swap; energy since {since} is unaccounted: govpool meter swap {meter}",
+        "电表 {meter} 在 {at} 未登记换表即重新计数，自 {since} 起电量缺失：govpool meter swap {meter}",
+    ),
+    "register.swap_disagrees": (
+        "the declared swap of {meter} at {at} no longer fits its readings since {since}: govpool reading events --meter {meter}",
+        "电表 {meter} 在 {at} 登记的换表与 {since} 起的读数不符：govpool reading events --meter {meter}",
+    ),
     "order.failed": ("order {order} failed: {reason}", "申请单 {order} 失败：{reason}"),
 }
 AUDIENCES: Final[dict[str, str]] = {"order.waiting": "approver"}

@@ -7,7 +7,7 @@ audited with the file's hash.  The same key goes on where a killed import stoppe
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
-from control import access, case
+from control import access, case, energy
 from control import meter as control_meter
 from primitives import clock, errors
 from pue_monitor import imports, observations, service
@@ -42,7 +42,7 @@ def import_readings(wiring: case.Wired, context: case.Context, content: bytes, *
 
 def settle(wiring: case.Wired) -> None:
     """Bring the ledger up to date with all readings that count, a bounded piece at a time."""
-    while wiring.database.lane.run(service.catch_up):
+    while wiring.database.lane.run(energy.catch_up):
         continue
 
 

@@ -2,7 +2,7 @@
 
 import dataclasses
 import datetime
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from primitives import clock, ids
@@ -17,6 +17,10 @@ from store.transaction import Transaction
 DERIVE_MANY: Final = 1000
 """Readings taken through the register rule in one use case."""
 DAY_US: Final = 86_400_000_000
+ALARMING: Final = frozenset({model.Happening.RESET, model.Happening.SWAP_DISAGREES})
+"""Energy is unaccounted, and only a person can say why."""
+Alarm = Callable[[model.Meter, model.Event], None]
+_EVER_US: Final = 1 << 62
 
 halls = records.halls
 meters = records.meters
@@ -131,8 +135,11 @@ def saw(tx: Transaction, signs: Sequence[model.Live]) -> None:
     reading_records.saw(tx, list({one.meter_id: one for one in signs}.values()))
 
 
-def catch_up(tx: Transaction, many: int = DERIVE_MANY) -> bool:
-    """Bring one register's ledger forward by at most `many` readings.  True while anything is left to do."""
+def catch_up(tx: Transaction, many: int = DERIVE_MANY, alarm: Alarm | None = None) -> bool:
+    """Bring one register's ledger forward by at most `many` readings.  True while anything is left to do.
+
+    `alarm` is called once for each newly seen event that needs a person.
+    """
     found = ledger_records.next_behind(tx)
     if found is None:
         return False
@@ -141,7 +148,7 @@ def catch_up(tx: Transaction, many: int = DERIVE_MANY) -> bool:
     assert meter is not None
     state = ledger_records.checkpoint(tx, meter_id, code, behind_from_us)
     after_us = state.seen_us if state else -1
-    ledger_records.drop_checkpoints(tx, meter_id, code, (after_us, 1 << 62))
+    ledger_records.drop_checkpoints(tx, meter_id, code, (after_us, _EVER_US))
     readings, more = _some(reading_records.after(tx, meter_id, code, after_us, many + 1), many)
     derived = register.derive(
         fit(meter, energy_register(meter, code)),
@@ -150,7 +157,11 @@ def catch_up(tx: Transaction, many: int = DERIVE_MANY) -> bool:
         state,
         to_us=0 if more else clock.to_us(tx.now()),
     )
-    ledger_records.replace(tx, meter_id, code, derived, after_us)
+    known = ledger_records.known_events(tx, meter_id, code, after_us)
+    ledger_records.replace(tx, (meter_id, code), derived, after_us, readings[-1][0] if more else _EVER_US)
+    for event in derived.events:
+        if alarm is not None and event.happening in ALARMING and (event.at_us, str(event.happening)) not in known:
+            alarm(meter, event)
     for changed_us, jump_us in derived.stuck:
         ledger_records.drop_checkpoints(tx, meter_id, code, (changed_us, jump_us))
     reached = derived.state

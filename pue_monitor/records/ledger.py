@@ -41,7 +41,10 @@ _DROP_ENTRIES: Final = transaction.sql(
 )
 _INSERT_ENTRIES: Final = sa.insert(tables.LEDGER)
 _DROP_EVENTS: Final = transaction.sql(
-    "DELETE FROM register_events WHERE meter_id = :meter_id AND register = :register AND read_at > :after"
+    "DELETE FROM register_events WHERE meter_id = :meter_id AND register = :register AND read_at > :after AND read_at <= :until"
+)
+_KNOWN_EVENTS: Final = transaction.sql(
+    "SELECT read_at, happening FROM register_events WHERE meter_id = :meter_id AND register = :register AND read_at > :after"
 )
 _INSERT_EVENTS: Final = transaction.sql(
     "INSERT INTO register_events (meter_id, register, read_at, happening, value, about_at)"
@@ -103,8 +106,15 @@ def save_checkpoint(tx: Transaction, meter_id: str, register_code: str, state: r
     tx.execute(_SAVE_CHECKPOINT, meter_id=meter_id, register=register_code, seen_at=state.seen_us, state=text)
 
 
-def replace(tx: Transaction, meter_id: str, register_code: str, derived: register.Derived, after_us: int) -> None:
-    """Put the entries and events of a run in place of what they replace."""
+def known_events(tx: Transaction, meter_id: str, register_code: str, after_us: int) -> set[tuple[int, str]]:
+    """(moment, happening) of the events stored later than a moment."""
+    rows = tx.execute(_KNOWN_EVENTS, meter_id=meter_id, register=register_code, after=after_us)
+    return {(row["read_at"], row["happening"]) for row in rows}
+
+
+def replace(tx: Transaction, of: tuple[str, str], derived: register.Derived, after_us: int, until_us: int) -> None:
+    """Put the entries of a run of a (meter, register), and its events at (after, until], in place of what they replace."""
+    meter_id, register_code = of
     tx.execute(_DROP_ENTRIES, meter_id=meter_id, register=register_code, from_at=derived.from_us)
     tx.many(
         _INSERT_ENTRIES,
@@ -113,7 +123,7 @@ def replace(tx: Transaction, meter_id: str, register_code: str, derived: registe
             for start, entry in derived.entries.items()
         ],
     )
-    tx.execute(_DROP_EVENTS, meter_id=meter_id, register=register_code, after=after_us)
+    tx.execute(_DROP_EVENTS, meter_id=meter_id, register=register_code, after=after_us, until=until_us)
     tx.many(_INSERT_EVENTS, [_event(meter_id, register_code, event) for event in derived.events])
 
 

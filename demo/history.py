@@ -34,33 +34,43 @@ def text(month: str, fleet: str) -> str:
 
 
 def _of_guest(first: datetime.datetime, words: list[str], number: int) -> Iterator[dict[str, Any]]:
-    tenant, project, kind, name = words[:4]
+    tenant, project, _, name = words[:4]
     amounts = _amounts(words[4:7])
     subject = f"{tenant}/{project}/{name}-{number}"
     life = iter(words[9:])
+    verb = ""
     for sequence, verb in enumerate(life, 1):
         day, hour = (int(part) for part in next(life).split("."))
         if verb == "resize":
             amounts = _amounts([next(life), next(life), next(life)])
-        at = (first + datetime.timedelta(days=day - 1, hours=hour)).astimezone(datetime.UTC)
-        yield {
-            "specversion": "1.0",
-            "id": hashlib.sha256(f"{subject}/{sequence}".encode()).hexdigest()[:32],
-            "source": "urn:qinghe:collector",
-            "type": "govpool.usage.state",
-            "subject": subject,
-            "time": at.isoformat().replace("+00:00", "Z"),
-            "sequence": sequence,
-            "data": {
-                "tenant": tenant,
-                "project": project,
-                "kind": kind,
-                "state": STATE[verb],
-                "amounts": amounts,
-                "dimensions": {"pool": "gov", "zone": "qinghe-a", "class": "standard", "hall": words[8]},
-                "labels": {},
-            },
-        }
+        at = first + datetime.timedelta(days=day - 1, hours=hour)
+        yield _event(subject, sequence, at, STATE[verb], words, amounts)
+    if verb != "delete":  # with the month the departments' own machine rooms closed
+        following = (first + datetime.timedelta(days=32)).replace(day=1)
+        yield _event(subject, 99, following, "deleted", words, amounts)
+
+
+def _event(
+    subject: str, sequence: int, at: datetime.datetime, state: str, words: list[str], amounts: dict[str, int]
+) -> dict[str, Any]:
+    return {
+        "specversion": "1.0",
+        "id": hashlib.sha256(f"{subject}/{sequence}".encode()).hexdigest()[:32],
+        "source": "urn:qinghe:collector",
+        "type": "govpool.usage.state",
+        "subject": subject,
+        "time": at.astimezone(datetime.UTC).isoformat().replace("+00:00", "Z"),
+        "sequence": sequence,
+        "data": {
+            "tenant": words[0],
+            "project": words[1],
+            "kind": words[2],
+            "state": state,
+            "amounts": amounts,
+            "dimensions": {"pool": "gov", "zone": "qinghe-a", "class": "standard", "hall": words[8]},
+            "labels": {},
+        },
+    }
 
 
 def _amounts(texts: list[str]) -> dict[str, int]:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from provisioners import contract
-from tests.integration import checker, lab_process, processes
+from tests.integration import checker, processes
 from tests.integration.reconciler_world import SMALL, World, lab_cloud, wait
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -46,9 +46,13 @@ def _driver_calls(tree: ast.AST, names: frozenset[str] = frozenset()) -> Iterato
                 if isinstance(made, ast.Call) and ast.unparse(made.func).rpartition(".")[2] == "around":
                     assert isinstance(made.args[0], ast.Constant)
                     inner = inner | {str(made.args[0].value)}
-        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in VERBS:
-            if ast.unparse(node.func.value).rpartition(".")[2] in ("driver", "_driver"):
-                yield node.func.attr, set(inner)
+        if (
+            isinstance(node, ast.Call)
+            and isinstance(node.func, ast.Attribute)
+            and node.func.attr in VERBS
+            and ast.unparse(node.func.value).rpartition(".")[2] == "driver"
+        ):
+            yield node.func.attr, set(inner)
         yield from _driver_calls(node, inner)
 
 

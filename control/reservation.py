@@ -3,6 +3,7 @@
 All that is new in an order is reserved with one draw on the quota, so a refusal speaks of the whole order and names its numbers.
 """
 
+import collections
 import dataclasses
 import datetime
 from collections.abc import Mapping, Sequence
@@ -73,6 +74,7 @@ def hold(tx: Transaction, ground: Ground, wishes: Sequence[LineWish]) -> list[mo
     planned = [_planned(tx, ground, wish) if wish.action == "create" else [] for wish in wishes]
     fresh = [new for several in planned for new in several]
     if fresh:
+        _once(ground, fresh)
         quotas.reserve_each(tx, tenant_id=ground.tenant.id, amounts_of={new.id: new.amounts for new in fresh}, expires_at=None)
     lines: list[model.Line] = []
     for wish, several in zip(wishes, planned, strict=True):
@@ -103,12 +105,18 @@ def _planned(tx: Transaction, ground: Ground, wish: LineWish) -> list[_New]:
     if not wish.wish.name:
         raise errors.INVALID(field="name", reason="is needed here")
     amounts, driver = plan.created(wish.kind, wish.wish, catalog)
-    made = []
-    for name in plan.numbered(wish.wish.name, wish.count):
-        if provisioners.find(tx, project_id=ground.project.id, kind=wish.kind, name=name) is not None:
-            raise provisioners_faults.NAME_TAKEN(project=ground.project.code, kind=wish.kind, name=name)
-        made.append(_New(wish=wish, id=ids.new(plan.PREFIX[wish.kind]), name=name, amounts=amounts, driver=driver))
-    return made
+    names = plan.numbered(wish.wish.name, wish.count)
+    taken = provisioners.taken(tx, project_id=ground.project.id, kind=wish.kind, names=names)
+    if taken:
+        raise provisioners_faults.NAME_TAKEN(project=ground.project.code, kind=wish.kind, name=taken[0])
+    return [_New(wish=wish, id=ids.new(plan.PREFIX[wish.kind]), name=name, amounts=amounts, driver=driver) for name in names]
+
+
+def _once(ground: Ground, fresh: Sequence[_New]) -> None:
+    counts = collections.Counter((new.wish.kind, new.name) for new in fresh)
+    for (kind, name), count in counts.items():
+        if count > 1:
+            raise provisioners_faults.NAME_TAKEN(project=ground.project.code, kind=kind, name=name)
 
 
 def _placed(tx: Transaction, ground: Ground, new: _New) -> model.Line:

@@ -33,7 +33,7 @@ _WAITING_LINE: Final = (
     .order_by(_O.c.number)
 )
 _DECISIONS: Final = sa.select(_D).where(columns.among(_D.c.order_id, "ids")).order_by(_D.c.decided_at, _D.c.id)
-_HELD: Final = sa.select(_L.c.name).where(_L.c.held_name == sa.bindparam("held"))
+_HELD: Final = sa.select(_L.c.held_name).where(columns.among(_L.c.held_name, "asked"))
 _MOVE: Final = (
     sa.update(_O)
     .where(_O.c.id == sa.bindparam("key"), _O.c.state == sa.bindparam("was"))
@@ -76,9 +76,9 @@ def insert(tx: Transaction, order: model.Order, lines: Sequence[model.Line]) -> 
     return numbered
 
 
-def held(tx: Transaction, project_id: str, kind: str, name: str) -> bool:
-    """Whether a waiting order holds the name."""
-    return tx.one(_HELD, held=held_name(project_id, kind, name)) is not None
+def held(tx: Transaction, asked: Sequence[str]) -> set[str]:
+    """Those of the names (as `held_name` writes them) that waiting orders hold."""
+    return {row["held_name"] for row in tx.execute(_HELD, asked=list(asked))} if asked else set()
 
 
 def held_name(project_id: str, kind: str, name: str) -> str:

@@ -12,15 +12,16 @@ lines = records.lines
 decisions = records.decisions
 overdue = records.overdue
 counts = records.counts
-name_held = records.held
 waiting_line = records.waiting_line
 rules_at = records.rules_at
 
 
 def submit(tx: Transaction, order: model.Order, lines: Sequence[model.Line]) -> model.Order:
     """Insert a submitted order, waiting or delivering, and give it its number.  A name held by another waiting order refuses."""
-    for line in lines:
-        if line.action == "create" and records.held(tx, order.project_id, line.kind, line.name):
+    asked = [(line, records.held_name(order.project_id, line.kind, line.name)) for line in lines if line.action == "create"]
+    taken = records.held(tx, [name for _, name in asked])
+    for line, name in asked:
+        if name in taken:
             raise faults.NAME_HELD(kind=line.kind, name=line.name)
     return records.insert(tx, order, lines)
 

@@ -49,6 +49,7 @@ listed = records.listed
 disputed = records.disputed
 get_many = records.get_many
 find = records.named
+taken = records.taken
 attempts_of = attempt_records.of_resource
 attempts_open = attempt_records.still_open
 open_attempts = attempt_records.open_of_many
@@ -65,9 +66,9 @@ def want(tx: transaction.Transaction, *wanted: model.WantedResource) -> list[mod
         by_place.setdefault((one.project_id, one.project, one.kind), []).append(one.name)
     for (project_id, project, kind), names in by_place.items():
         doubled = {name for name in names if names.count(name) > 1}
-        taken = sorted(doubled.union(records.taken(tx, project_id=project_id, kind=kind, names=names)))
-        if taken:
-            raise faults.NAME_TAKEN(project=project, kind=kind, name=taken[0])
+        known = sorted(doubled.union(records.taken(tx, project_id=project_id, kind=kind, names=names)))
+        if known:
+            raise faults.NAME_TAKEN(project=project, kind=kind, name=known[0])
     born = [changes.born(one, tx.now()) for one in wanted]
     records.insert(tx, born)
     _hint(tx)

@@ -162,6 +162,7 @@ class PostgresqlConnection:
             self._raw = psycopg.connect(url, autocommit=True, connect_timeout=10, application_name="govpool")
         except psycopg.Error as error:
             raise faults.UNREACHABLE(reason=str(error).strip()) from error
+        self._raw.prepared_max = 1000  # a server has some hundred statements; the driver's 100 would push out those of each order
         durable = self._raw.execute("SHOW synchronous_commit").fetchone()
         if durable is not None and durable[0] == "off" and not read_only:
             self._raw.execute("SET synchronous_commit = on")
@@ -177,6 +178,9 @@ class PostgresqlConnection:
         return self._raw.execute(text, parameters).rowcount
 
     def many(self, text: str, parameters: Sequence[Mapping[str, Any]]) -> None:
+        if len(parameters) == 1:  # a pipeline for one row costs more than the row
+            self._raw.execute(text, parameters[0])
+            return
         with self._raw.cursor() as cursor:
             cursor.executemany(text, parameters)
 

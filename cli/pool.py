@@ -25,7 +25,7 @@ _COLUMNS: list[output.Column] = [
 
 
 def _amount(field: str) -> Callable[[Any], str]:
-    return lambda row: amounts.outside(row["name"], row[field])
+    return lambda row: amounts.outside(row["name"], row[field]) if field in row else ""
 
 
 _ROOMS: list[output.Column] = [

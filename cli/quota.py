@@ -34,7 +34,7 @@ _COLUMNS: list[output.Column] = [
 _DETAILS: list[output.Column] = [
     *_COLUMNS[:3],
     (say("USED", "已用"), _amount("used")),
-    (say("LEFT", "可用"), _amount("available")),
+    (say("LEFT", "可用"), lambda row: _amount("granted" if row["granted"] >= amounts.UNLIMITED else "available")(row)),
     (say("PROMISED", "已下授"), _amount("promised")),
     (say("LENDS", "可借出"), _amount("lending_limit")),
     (say("BORROWS", "可借入"), _amount("borrowing_limit")),

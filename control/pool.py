@@ -12,6 +12,7 @@ from primitives import errors
 from provisioners import registry
 from quotas import service as quotas
 from store.transaction import Transaction
+from tenants import faults as tenants_faults
 from tenants import model as tenants_model
 from tenants import service as tenants
 
@@ -62,36 +63,41 @@ def resume_pool(code: str) -> case.UseCase:
 
 
 def list_pools(tx: Transaction, who: tenants_model.Principal) -> list[dict[str, Any]]:
-    """All pools by code."""
+    """All pools by code, as far as `who` may see them."""
     access.require(tx, who, "list", "pool", tenant_id=None)
-    return [_document(pool) for pool in pools.pools(tx)]
+    inside = _sees_inside(tx, who)
+    return [_document(pool, inside=inside) for pool in pools.pools(tx)]
 
 
 def show_pool(tx: Transaction, who: tenants_model.Principal, code: str) -> dict[str, Any]:
     """One pool with its room in each place: physical, capacity, granted, reserved, held, free, used.
 
-    `granted` is what the tenants directly below the root are granted of a name in all; grants are not made per pool.
+    `granted` is what the tenants directly below the root are granted of a name in all; grants are not made per pool.  Departments see what is free:
+    the rest would tell of other departments.
     """
     access.require(tx, who, "show", "pool", tenant_id=None)
     pool = pools.by_code(tx, code)
-    granted = quotas.promised(tx, tenant_id=tenants.root(tx).id)
-    reserved = pools.reserved(tx, pool_id=pool.id)
-    made = _document(pool)
+    inside = _sees_inside(tx, who)
+    made = _document(pool, inside=inside)
+    rooms = pools.rooms(tx, pool_id=pool.id)
+    granted = quotas.promised(tx, tenant_id=tenants.root(tx).id) if inside else {}
+    reserved = pools.reserved(tx, pool_id=pool.id) if inside else {}
     made["status"]["rooms"] = [
-        {
-            "zone": room.zone,
-            "class": room.service_class,
-            "name": room.name,
-            "physical": room.physical,
-            "capacity": room.capacity,
-            "granted": granted.get(room.name, 0),
-            "reserved": reserved.get((room.zone, room.service_class, room.name), 0),
-            "held": room.held,
-            "free": room.free,
-            "used": room.used,
-            "over_by": room.over_by,
-        }
-        for room in pools.rooms(tx, pool_id=pool.id)
+        {"zone": room.zone, "class": room.service_class, "name": room.name, "free": room.free}
+        | (
+            {
+                "physical": room.physical,
+                "capacity": room.capacity,
+                "granted": granted.get(room.name, 0),
+                "reserved": reserved.get((room.zone, room.service_class, room.name), 0),
+                "held": room.held,
+                "used": room.used,
+                "over_by": room.over_by,
+            }
+            if inside
+            else {}
+        )
+        for room in rooms
     ]
     return made
 
@@ -159,6 +165,17 @@ def _paused(code: str, verb: str, paused: bool) -> case.UseCase:
     return case.UseCase(action=f"pool.{verb}", permit=_asked(verb), effect=effect)
 
 
+def _sees_inside(tx: Transaction, who: tenants_model.Principal) -> bool:
+    """Whether `who` may see how a pool is built and who fills it: whoever may list its hosts."""
+    try:
+        access.require(tx, who, "list", "host", tenant_id=None)
+    except errors.GovpoolError as error:
+        if error.fault is not tenants_faults.FORBIDDEN:
+            raise
+        return False
+    return True
+
+
 def _asked(verb: str) -> case.Permit:
     return lambda tx, who: access.require(tx, who, verb, "pool", tenant_id=None)
 
@@ -192,7 +209,7 @@ def _facts(pool: model.Pool) -> dict[str, Any]:
     return _document(pool)["spec"] | {"paused": pool.paused}  # type: ignore[no-any-return]
 
 
-def _document(pool: model.Pool) -> dict[str, Any]:
+def _document(pool: model.Pool, *, inside: bool = True) -> dict[str, Any]:
     return {
         "apiVersion": document.API_VERSION,
         "kind": "Pool",
@@ -200,7 +217,7 @@ def _document(pool: model.Pool) -> dict[str, Any]:
         "spec": {
             "name": pool.name,
             "driver": pool.driver,
-            "driver_settings": dict(pool.driver_settings),
+            "driver_settings": dict(pool.driver_settings) if inside else {},
             "zones": list(pool.zones),
             "service_classes": list(pool.service_classes),
             "halls": list(pool.halls),

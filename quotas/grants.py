@@ -49,6 +49,8 @@ def move_grant(
     for name, amount in rules.counted(amounts).items():
         for node, signed in ((from_id, -amount), (to_id, amount)):
             at = _current(tx, node, name)
+            if at.granted == model.UNLIMITED:
+                continue  # it stays unlimited, whatever it gives or takes
             if at.granted + signed < 0:
                 raise faults.NOT_ENOUGH(
                     tenant=tenants.by_id(tx, node).code,

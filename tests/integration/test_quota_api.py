@@ -164,7 +164,9 @@ def test_a_pool_shows_granted_reserved_physical_and_used(city: City, operator: a
     assert operator.post("/v1/pools/gov/pause")["status"]["paused"] is True
     assert operator.post("/v1/pools/gov/resume")["status"]["paused"] is False
     finance = city.person("finance", "sun", "孙伟", "requester")
-    assert finance.get("/v1/pools/gov")["metadata"]["name"] == "gov"
+    seen = finance.get("/v1/pools/gov")
+    assert {frozenset(each) for each in seen["status"]["rooms"]} == {frozenset({"zone", "class", "name", "free"})}
+    assert seen["spec"]["driver_settings"] == {}, "where the cloud is, and what others hold, is no department's business"
     assert refused(finance.post, "/v1/pools/gov/pause")[0] == 403
     assert refused(finance.get, "/v1/hosts")[0] == 403
     assert refused(operator.get, "/v1/pools/west") == (404, "pool.unknown")

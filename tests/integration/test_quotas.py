@@ -278,6 +278,9 @@ def test_granted_units_move_in_one_step_or_not_at_all(database: store_database.D
         assert (granted("police"), granted("tax")) == (15, 15)
         city.order("tax-2", instances=9)
         assert move("tax-2", "tax-1", instances=2) == "quota.below_use"
+        city.grant("foshan", instances=model.UNLIMITED)
+        assert move("foshan", "police", instances=1000) == ""
+        assert (granted("foshan"), granted("police")) == (model.UNLIMITED, 1015), "an unlimited root stays so"
 
     in_a_city(database, scene)
 

@@ -90,6 +90,8 @@ class Api:
                 response = await self._run(declared, request, trace, lang)
         except errors.GovpoolError as error:
             response = problem_response(error, lang, trace)
+            if error.fault.kind is errors.Kind.UNAUTHENTICATED:
+                self.wiring.strangers.count(_source(request))
             if response.status_code >= 500:
                 _log.warning("request.unavailable", trace=trace, code=error.code, values=error.values)
         except requests.ClientDisconnect:

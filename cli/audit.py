@@ -42,6 +42,17 @@ def list_lines(
     output.show(ctx, session.client(ctx).get("/v1/audit-lines", **query, limit=limit)["items"], _COLUMNS)
 
 
+@app.command("strangers", help=say("requests without a valid token, by source and minute", "无有效令牌的请求（按来源与分钟）"))
+def strangers(ctx: typer.Context) -> None:
+    """List counts of requests of nobody."""
+    columns: list[output.Column] = [
+        (say("MINUTE", "分钟"), "minute"),
+        (say("SOURCE", "来源"), "source"),
+        (say("REQUESTS", "请求数"), "requests"),
+    ]
+    output.show(ctx, session.client(ctx).pages("/v1/stranger-requests"), columns)
+
+
 @app.command("export", help=say("all lines, with the exact text that was hashed", "导出审计记录（含被哈希的原文）"))
 def export(
     ctx: typer.Context,

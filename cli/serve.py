@@ -94,9 +94,10 @@ def _serve(url: str, chosen: "settings.Settings", ready_file: str) -> None:
 
 def _services(shared: "wiring.Wiring") -> "list[services.Service]":
     """What runs beside the API in this process, in the order of starting."""
-    from control import energy, jobs, notice_delivery, worker
+    from control import energy, jobs, notice_delivery, strangers, worker
 
-    return [*worker.background(shared), *energy.background(shared), jobs.service(shared), notice_delivery.service(shared)]
+    own = [jobs.service(shared), notice_delivery.service(shared), strangers.service(shared.database, shared.strangers)]
+    return [*worker.background(shared), *energy.background(shared), *own]
 
 
 def _ready(address: str, ready_file: str) -> None:

@@ -48,3 +48,10 @@ ACCEPTANCES: Final = columns.table(
     columns.unique("restore_acceptances_role_unique", "epoch", "role"),
 )
 columns.append_only(ACCEPTANCES)
+STRANGERS: Final = columns.table(
+    "stranger_requests",
+    columns.text("source", primary_key=True),
+    columns.integer("minute_at", primary_key=True),
+    columns.integer("requests"),
+    columns.check("stranger_requests_requests_positive", "requests > 0"),
+)

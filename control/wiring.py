@@ -4,7 +4,7 @@ import threading
 from collections.abc import Mapping
 from typing import Any
 
-from control import quota_names, services
+from control import quota_names, services, strangers
 from control import settings as control_settings
 from primitives import canonical
 from provisioners import contract, registry
@@ -18,6 +18,7 @@ class Wiring:
         quota_names.declare(settings.quota_names_file)
         self.database = database
         self.settings = settings
+        self.strangers = strangers.Counter()
         self.services: list[services.Service] = []
         """What runs in the background of this process; `cli/serve.py` fills it."""
         self._drivers: dict[str, contract.Driver] = {}

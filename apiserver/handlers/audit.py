@@ -5,7 +5,8 @@ from typing import Annotated, Any
 import msgspec
 
 from apiserver import page, route
-from control import audit
+from control import audit, strangers
+from primitives import clock
 from store.transaction import Transaction
 
 _Text = Annotated[str, msgspec.Meta(max_length=128)]
@@ -57,6 +58,14 @@ class Line(msgspec.Struct, kw_only=True):
     chain_hash: str
 
 
+class Strangers(msgspec.Struct, kw_only=True):
+    """Requests without a valid principal from one source in one minute."""
+
+    source: str
+    minute: str
+    requests: int
+
+
 class Verdict(msgspec.Struct, kw_only=True):
     """How far the trail is sound."""
 
@@ -91,6 +100,17 @@ def export(tx: Transaction, call: route.Call) -> route.Raw:
     return route.Raw(content=content, media="application/x-ndjson", filename="audit.jsonl")
 
 
+def list_strangers(tx: Transaction, call: route.Call) -> Any:
+    """Requests without a valid principal, by source and minute, newest first."""
+    after = page.after(call, int, str)
+    rows = strangers.listed(tx, call.who, after=(after[0], after[1]) if after else None, limit=call.query.limit + 1)
+    return page.of(rows, call, lambda row: [row["minute_at"], row["source"]], _minute)
+
+
+def _minute(row: dict[str, Any]) -> dict[str, Any]:
+    return {"source": row["source"], "minute": clock.text(clock.from_us(row["minute_at"])), "requests": row["requests"]}
+
+
 def verify(tx: Transaction, call: route.Call) -> Any:
     """Hash the whole trail again."""
     return audit.verify(tx, call.who)
@@ -99,5 +119,6 @@ def verify(tx: Transaction, call: route.Call) -> Any:
 ROUTES = [
     route.read("GET", "/v1/audit-lines", "audit.list", list_lines, query=LineQuery, answer=page.Page[Line]),
     route.read("GET", "/v1/audit-export", "audit.export", export, query=ExportQuery, media="application/x-ndjson"),
+    route.read("GET", "/v1/stranger-requests", "audit.strangers", list_strangers, query=page.Query, answer=page.Page[Strangers]),
     route.read("GET", "/v1/audit-verification", "audit.verify", verify, answer=Verdict),
 ]

@@ -669,6 +669,15 @@ def upgrade() -> None:
         sqlite_strict=True,
     )
     op.create_table(
+        "stranger_requests",
+        sa.Column("source", sa.Text(), autoincrement=False, nullable=False),
+        sa.Column("minute_at", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=False, nullable=False),
+        sa.Column("requests", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=False, nullable=False),
+        sa.CheckConstraint("requests > 0", name="stranger_requests_requests_positive"),
+        sa.PrimaryKeyConstraint("source", "minute_at", name=op.f("stranger_requests_pkey")),
+        sqlite_strict=True,
+    )
+    op.create_table(
         "order_decisions",
         sa.Column("id", sa.Text(), autoincrement=False, nullable=False),
         sa.Column("order_id", sa.Text(), autoincrement=False, nullable=False),

@@ -19,6 +19,7 @@ from store.transaction import Transaction
 
 PAGE: Final = 1000
 
+_SAID: Final = tuple(field.name for field in dataclasses.fields(model.Line))
 _T: Final = tables.TRAIL
 _HEAD: Final = sa.select(_T.c.seq, _T.c.chain_hash).order_by(_T.c.seq.desc()).limit(1)
 _APPEND: Final = sa.insert(_T)
@@ -29,7 +30,8 @@ def append(tx: Transaction, line: model.Line) -> int:
     """Append one line; returns its position."""
     head = tx.one(_HEAD)
     seq, previous = (1, rules.START) if head is None else (head["seq"] + 1, bytes(head["chain_hash"]))
-    content = canonical.dumps({**dataclasses.asdict(line), "seq": seq, "at": clock.text(tx.now())})
+    said = {name: getattr(line, name) for name in _SAID}
+    content = canonical.dumps({**said, "seq": seq, "at": clock.text(tx.now())})
     leaf = rules.leaf_hash(content)
     tx.execute(
         _APPEND,

@@ -25,6 +25,7 @@ DIALECTS: Final[dict[str, engine.Dialect]] = {
 LANE_LOCK: Final = 0x676F76706F6F6C
 """Key of the PostgreSQL advisory lock under which batches of all processes are serial ('govpool' in ASCII)."""
 
+_LISTS: Final = frozenset({list, tuple})
 _PRAGMAS: Final = {
     "journal_mode": "wal",
     "synchronous": 2,
@@ -225,6 +226,6 @@ class PostgresqlConnection:
 
 def _for_sqlite(parameters: Mapping[str, Any]) -> Mapping[str, Any]:
     """Lists travel as JSON text (for json_each)."""
-    if any(isinstance(value, list | tuple) for value in parameters.values()):
-        return {key: json.dumps(value) if isinstance(value, list | tuple) else value for key, value in parameters.items()}
-    return parameters
+    if _LISTS.isdisjoint(map(type, parameters.values())):
+        return parameters
+    return {key: json.dumps(value) if type(value) in _LISTS else value for key, value in parameters.items()}

@@ -47,6 +47,12 @@ _HOLD: Final = sql(
     "INSERT INTO pool_holds (holder, pool_id, zone, service_class, state) VALUES (:holder, :pool_id, :zone, :service_class, 'reserved')"
     " ON CONFLICT (holder) DO NOTHING"
 )
+_HOLD_ALL: Final = sql(
+    "WITH made AS (INSERT INTO pool_holds (holder, pool_id, zone, service_class, state)"
+    " VALUES (:holder, :pool_id, :zone, :service_class, 'reserved') ON CONFLICT (holder) DO NOTHING RETURNING holder),"
+    " held AS (INSERT INTO pool_amounts (holder, name, amount) SELECT made.holder, k.name, k.amount FROM made"
+    " CROSS JOIN unnest(CAST(:names AS text[]), CAST(:amounts AS bigint[])) AS k (name, amount)) SELECT holder FROM made"
+)
 _ADD_AMOUNT: Final = sa.insert(tables.AMOUNTS)
 _FIND: Final = sql("SELECT * FROM pool_holds WHERE holder = :holder")
 _AMOUNTS_OF: Final = sql("SELECT name, amount FROM pool_amounts WHERE holder = :holder ORDER BY name")
@@ -201,21 +207,21 @@ def _guarded(tx: Transaction, place: tuple[str, str, str], amounts: Mapping[str,
     return {row["name"] for row in rows}
 
 
-def hold(tx: Transaction, holder: str, place: tuple[str, str, str]) -> bool:
-    """A hold without amounts; False if the holder has one."""
-    pool_id, zone, service_class = place
-    return tx.changed(_HOLD, holder=holder, pool_id=pool_id, zone=zone, service_class=service_class) == 1
-
-
-def add_amounts(tx: Transaction, holder: str, amounts: Mapping[str, int]) -> None:
-    """What the hold takes."""
-    tx.many(_ADD_AMOUNT, [{"holder": holder, "name": name, "amount": amount} for name, amount in amounts.items()])
+def hold(tx: Transaction, holder: str, place: tuple[str, str, str], amounts: Mapping[str, int]) -> bool:
+    """A hold with its amounts; False if the holder has one, and then nothing is written.  One statement on PostgreSQL."""
+    at = dict(zip(("pool_id", "zone", "service_class"), place, strict=True))
+    if tx.dialect == "postgresql":
+        return bool(tx.execute(_HOLD_ALL, holder=holder, **at, names=list(amounts), amounts=list(amounts.values())))
+    made = tx.changed(_HOLD, holder=holder, **at) == 1
+    if made:
+        tx.many(_ADD_AMOUNT, _amount_rows(holder, amounts))
+    return made
 
 
 def replace_amounts(tx: Transaction, holder: str, amounts: Mapping[str, int]) -> None:
     """Other amounts for the hold."""
     tx.execute(_DROP_AMOUNTS, holder=holder)
-    add_amounts(tx, holder, amounts)
+    tx.many(_ADD_AMOUNT, _amount_rows(holder, amounts))
 
 
 def find(tx: Transaction, holder: str) -> model.Hold | None:
@@ -236,6 +242,10 @@ def drop(tx: Transaction, holder: str) -> None:
     """Remove a hold."""
     tx.execute(_DROP_AMOUNTS, holder=holder)
     tx.execute(_DROP, holder=holder)
+
+
+def _amount_rows(holder: str, amounts: Mapping[str, int]) -> list[dict[str, Any]]:
+    return [{"holder": holder, "name": name, "amount": amount} for name, amount in amounts.items()]
 
 
 def _row(pool: model.Pool) -> dict[str, Any]:

@@ -127,9 +127,8 @@ def hold(tx: Transaction, *, pool_id: str, zone: str, service_class: str, amount
     place = (pool_id, zone, service_class)
     needed = rules.placed(amounts)
     _take(tx, place, needed)
-    if not records.hold(tx, holder, place):
+    if not records.hold(tx, holder, place, needed):
         raise faults.HELD(holder=holder)
-    records.add_amounts(tx, holder, needed)
 
 
 def adopt(tx: Transaction, *, pool_id: str, zone: str, service_class: str, amounts: Mapping[str, int], holder: str) -> None:
@@ -137,9 +136,8 @@ def adopt(tx: Transaction, *, pool_id: str, zone: str, service_class: str, amoun
     place = (pool_id, zone, service_class)
     needed = rules.placed(amounts)
     records.take_over(tx, place, needed)
-    if not records.hold(tx, holder, place):
+    if not records.hold(tx, holder, place, needed):
         raise faults.HELD(holder=holder)
-    records.add_amounts(tx, holder, needed)
     records.confirm(tx, holder)
 
 

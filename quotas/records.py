@@ -25,6 +25,14 @@ _RESERVE: Final = sql(
     "INSERT INTO quota_reservations (holder, tenant_id, state, expires_at) VALUES (:holder, :tenant_id, 'reserved', :expires_at)"
     " ON CONFLICT (holder) DO NOTHING"
 )
+_RESERVE_ALL: Final = sql(
+    "WITH made AS (INSERT INTO quota_reservations (holder, tenant_id, state, expires_at)"
+    " SELECT h.holder, :tenant_id, 'reserved', CAST(:expires_at AS bigint) FROM unnest(CAST(:holders AS text[])) AS h (holder)"
+    " ON CONFLICT (holder) DO NOTHING RETURNING holder),"
+    " held AS (INSERT INTO quota_amounts (holder, name, amount) SELECT made.holder, k.name, k.amount FROM made"
+    " JOIN unnest(CAST(:of AS text[]), CAST(:names AS text[]), CAST(:amounts AS bigint[])) AS k (holder, name, amount)"
+    " ON k.holder = made.holder) SELECT holder FROM made"
+)
 _ADD_AMOUNT: Final = sa.insert(tables.AMOUNTS)
 _AMOUNTS_OF: Final = sql("SELECT name, amount FROM quota_amounts WHERE holder = :holder ORDER BY name")
 _FIND: Final = sql("SELECT * FROM quota_reservations WHERE holder = :holder")
@@ -113,20 +121,34 @@ def put(tx: Transaction, changed: Iterable[model.Standing]) -> None:
         tx.execute(_PUT, **_row(each))
 
 
-def reserve(tx: Transaction, holder: str, tenant_id: str, expires_at_us: int | None) -> bool:
-    """A reservation without amounts; False if the holder has one."""
-    return tx.changed(_RESERVE, holder=holder, tenant_id=tenant_id, expires_at=expires_at_us) == 1
+def reserve(tx: Transaction, tenant_id: str, amounts_of: Mapping[str, Mapping[str, int]], expires_at_us: int | None) -> list[str]:
+    """Reservations of one tenant, holder -> amounts; the holders that have one already, for which nothing was written.
 
-
-def add_amounts(tx: Transaction, holder: str, amounts: Mapping[str, int]) -> None:
-    """What the reservation takes."""
-    tx.many(_ADD_AMOUNT, [{"holder": holder, "name": name, "amount": amount} for name, amount in amounts.items()])
+    One statement on PostgreSQL (a round trip costs more than the work), short ones on SQLite.
+    """
+    rows = [(holder, name, amount) for holder, amounts in amounts_of.items() for name, amount in amounts.items()]
+    if tx.dialect == "postgresql":
+        made = tx.execute(
+            _RESERVE_ALL,
+            tenant_id=tenant_id,
+            expires_at=expires_at_us,
+            holders=list(amounts_of),
+            of=[holder for holder, _, _ in rows],
+            names=[name for _, name, _ in rows],
+            amounts=[amount for _, _, amount in rows],
+        )
+        return sorted(amounts_of.keys() - {row["holder"] for row in made})
+    taken = [
+        holder for holder in amounts_of if not tx.changed(_RESERVE, holder=holder, tenant_id=tenant_id, expires_at=expires_at_us)
+    ]
+    tx.many(_ADD_AMOUNT, [dict(zip(("holder", "name", "amount"), row, strict=True)) for row in rows if row[0] not in taken])
+    return taken
 
 
 def replace_amounts(tx: Transaction, holder: str, amounts: Mapping[str, int]) -> None:
     """Other amounts for the reservation."""
     tx.execute(_DROP_AMOUNTS, holder=holder)
-    add_amounts(tx, holder, amounts)
+    tx.many(_ADD_AMOUNT, [{"holder": holder, "name": name, "amount": amount} for name, amount in amounts.items()])
 
 
 def find(tx: Transaction, holder: str) -> model.Reservation | None:

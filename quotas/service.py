@@ -32,8 +32,7 @@ def reserve_each(
     for total in totals.values():
         together.update(total)
     guard.draw(tx, tenants.path_ids(tx, tenant_id), dict(sorted(together.items())))
-    for holder, total in totals.items():
-        _record(tx, tenant_id, total, holder, expires_at)
+    _record(tx, tenant_id, totals, expires_at)
 
 
 def adopt(tx: Transaction, *, tenant_id: str, amounts: Mapping[str, int], holder: str) -> None:
@@ -43,7 +42,7 @@ def adopt(tx: Transaction, *, tenant_id: str, amounts: Mapping[str, int], holder
     known = records.lock(tx, path)
     for name, amount in total.items():
         records.put(tx, rules.ascended([rules.at(known, node, name) for node in path], 0, amount))
-    _record(tx, tenant_id, total, holder, None)
+    _record(tx, tenant_id, {holder: total}, None)
     records.confirm(tx, holder)
 
 
@@ -140,10 +139,12 @@ def check(tx: Transaction) -> list[model.Difference]:
     ]
 
 
-def _record(tx: Transaction, tenant_id: str, amounts: Mapping[str, int], holder: str, expires_at: datetime.datetime | None) -> None:
-    if not records.reserve(tx, holder, tenant_id, None if expires_at is None else clock.to_us(expires_at)):
-        raise faults.HELD(holder=holder)
-    records.add_amounts(tx, holder, amounts)
+def _record(
+    tx: Transaction, tenant_id: str, amounts_of: Mapping[str, Mapping[str, int]], expires_at: datetime.datetime | None
+) -> None:
+    holding = records.reserve(tx, tenant_id, amounts_of, None if expires_at is None else clock.to_us(expires_at))
+    if holding:
+        raise faults.HELD(holder=", ".join(holding))
 
 
 def _held(tx: Transaction, holder: str) -> model.Reservation:

@@ -143,9 +143,7 @@ def _missed(tx: Transaction, sweep: model.Sweep, missing: Sequence[model.Resourc
     opened = provisioners.open_attempts(tx, list(rows))
     still = [row for row in rules.missing(rows.values(), seen, sweep.started_at) if row.id not in opened]
     for row in still:
-        after = (
-            dataclasses.replace(row, disputed=True) if report_only else dataclasses.replace(row, look=True, next_at=tx.now())
-        )
+        after = dataclasses.replace(row, disputed=True) if report_only else dataclasses.replace(row, look=True, next_at=tx.now())
         provisioners.store(tx, row, after)
     return len(still)
 

@@ -13,7 +13,18 @@ from typing import Any
 
 SETTINGS = ("workers=4", "lease_s=5", "sweep_s=1", "log_level=error")
 _context = multiprocessing.get_context("forkserver")
-_context.set_forkserver_preload(["tests.integration.processes", "control.worker", "provisioners.lab.driver", "psycopg"])
+_context.set_forkserver_preload(
+    [
+        "tests.integration.processes",
+        "control.worker",
+        "apiserver.app",
+        "apiserver.serving",
+        "cli.serve",
+        "provisioners.lab.driver",
+        "psycopg",
+        "uvicorn",
+    ]
+)
 
 
 class Process:
@@ -64,6 +75,19 @@ class Process:
 def worker(url: str, *settings: str, kill_at: str = "", stop_at: str = "") -> Process:
     """A worker process on a database."""
     return Process(_work, url, (*SETTINGS, *settings), kill_at=kill_at, stop_at=stop_at)
+
+
+def server(url: str, port: int, *settings: str) -> Process:
+    """A whole server, API and workers, as `govpool serve` puts it together."""
+    return Process(_serve, url, (*SETTINGS, f"port={port}", *settings))
+
+
+def _serve(url: str, given: tuple[str, ...]) -> None:
+    from cli import serve
+    from control import settings
+
+    chosen = settings.read(None, {}, dict(pair.partition("=")[::2] for pair in given))
+    serve._serve(url, chosen, "")  # noqa: SLF001 -- what the command runs once it has read its options
 
 
 def _work(url: str, settings: tuple[str, ...]) -> None:

@@ -93,9 +93,9 @@ class World:
             wait(until or self.at_rest, timeout_s)
 
     def at_rest(self) -> bool:
-        """Whether no row needs a worker."""
+        """Whether no row needs a worker now; what lies in the bin waits for its time."""
         rows = self.read(lambda tx: provisioners.listed(tx, provisioners.Filter(tenant_ids=None, living_only=False), limit=10_000))
-        return all(row.next_at is None and not row.leased_by for row in rows)
+        return all((row.next_at is None or row.state is model.State.BIN) and not row.leased_by and not row.pending for row in rows)
 
     def want(self, name: str, *, kind: str = contract.VIRTUAL_MACHINE, amounts: Mapping[str, int] = SMALL) -> str:
         """Reserve, hold and want one resource, as an order does; its id."""

@@ -1,9 +1,11 @@
 """Fixtures of all tests: `database`, a fresh database with today's schema, once on SQLite and once on a real PostgreSQL."""
 
+import contextlib
 import os
 import pathlib
 import pwd
 import shutil
+import signal
 import subprocess
 import tempfile
 import uuid
@@ -18,11 +20,22 @@ from store import schema
 POSTGRESQL_BIN = max(pathlib.Path("/usr/lib/postgresql").glob("*/bin"), default=pathlib.Path("/usr/lib/postgresql/15/bin"))
 
 
+def _end_orphans() -> None:
+    """Stop clusters whose test process was killed before it could do so; the folder's name tells whose it is."""
+    for folder in pathlib.Path(tempfile.gettempdir()).glob("govpool-pg-[0-9]*-*"):
+        owner = folder.name.split("-")[2]
+        if not pathlib.Path(f"/proc/{owner}").exists():
+            with contextlib.suppress(OSError, ValueError):
+                os.kill(int((folder / "data" / "postmaster.pid").read_text().split()[0]), signal.SIGQUIT)
+            shutil.rmtree(folder, ignore_errors=True)
+
+
 class Cluster:
     """A PostgreSQL of our own on a unix socket; as root it runs as the user 'postgres', who alone may start one."""
 
     def __init__(self) -> None:
-        self.folder = pathlib.Path(tempfile.mkdtemp(prefix="govpool-pg-"))
+        _end_orphans()
+        self.folder = pathlib.Path(tempfile.mkdtemp(prefix=f"govpool-pg-{os.getpid()}-"))
         self._as_user: list[str] = []
         if os.geteuid() == 0:
             user = pwd.getpwnam("postgres")

@@ -39,8 +39,13 @@ test: packages setup style  ## everything that must pass; as root it installs th
 test-backends: packages setup  ## the driver contract against the clouds that run here
 	$(PYTEST) -q tests/backends
 
-bench: setup  ## ratios and figures of this machine, printed
-	$(BIN)/python benchmarks/run.py
+bench: packages setup .venv-bench/stamp  ## ratios and figures of this machine, printed; some six minutes
+	$(BIN)/python -m benchmarks.run
+
+.venv-bench/stamp: benchmarks/requirements-peers.txt
+	$(PYTHON) -m venv --clear .venv-bench
+	.venv-bench/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement $<
+	touch $@
 
 soak: packages setup  ## the long forms of the crash and concurrency tests
 	$(PYTEST) -q -m soak --timeout 0 tests/integration
@@ -55,7 +60,9 @@ lock:  ## resolve the versions anew into requirements*.lock
 	    --no-emit-index-url --custom-compile-command 'make lock' \
 	    --extra postgres --group "$${set#*:}" --output-file "requirements$${set%:*}.lock" pyproject.toml; \
 	done
+	echo python-openstackclient | build/lock/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --upgrade \
+	  --no-emit-index-url --custom-compile-command 'make lock' --output-file benchmarks/requirements-peers.txt -
 
 clean:  ## remove what was built, .venv included
-	rm -rf .venv build dist demo/out .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf .venv .venv-bench build dist demo/out benchmarks/out .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

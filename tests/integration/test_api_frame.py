@@ -2,6 +2,7 @@
 
 import http.client
 import json
+import socket
 import threading
 import urllib.parse
 from collections.abc import Iterator
@@ -198,6 +199,16 @@ def test_a_stopping_server_says_503_and_the_client_repeats(city: City) -> None:
     assert (status, body["code"]) == (503, "lane.closed") and int(headers["retry-after"]) > 0
     status, headers, body = sent(city.url, "GET", "/readyz")
     assert (status, body["code"]) == (503, "server.not_ready")
+
+
+def test_answers_do_not_wait_for_the_clients_acknowledgement() -> None:
+    """The mutant: a socket without TCP_NODELAY, on which head and body of each answer are 40 ms apart."""
+    listening = serving.listen("127.0.0.1", 0, tls=False)
+    client = socket.create_connection(listening.getsockname())
+    accepted, _ = listening.accept()
+    assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+    for one in (accepted, client, listening):
+        one.close()
 
 
 def test_a_defect_is_a_500_with_a_trace_and_without_its_insides(database: store_database.Database) -> None:

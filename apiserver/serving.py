@@ -26,9 +26,6 @@ def listen(host: str, port: int, *, tls: bool) -> socket.socket:
     # asyncio sets it only where the protocol number is given; without it each answer waits 40 ms for a delayed ACK
     made.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     made.set_inheritable(False)
-    # Accepted sockets inherit it.  Without it the body of an answer waits some 40 ms for the caller to acknowledge its head
-    # (Nagle against delayed ACK): asyncio sets it only on sockets that it made itself.
-    made.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     return made
 
 

@@ -44,14 +44,14 @@ def _of_guest(first: datetime.datetime, words: list[str], number: int) -> Iterat
         if verb == "resize":
             amounts = _amounts([next(life), next(life), next(life)])
         at = first + datetime.timedelta(days=day - 1, hours=hour)
-        yield _event(subject, sequence, at, STATE[verb], words, amounts)
+        yield _event(subject, sequence, at, STATE[verb], words=words, amounts=amounts)
     if verb != "delete":  # with the month the departments' own machine rooms closed
         following = (first + datetime.timedelta(days=32)).replace(day=1)
-        yield _event(subject, 99, following, "deleted", words, amounts)
+        yield _event(subject, 99, following, "deleted", words=words, amounts=amounts)
 
 
 def _event(
-    subject: str, sequence: int, at: datetime.datetime, state: str, words: list[str], amounts: dict[str, int]
+    subject: str, sequence: int, at: datetime.datetime, state: str, *, words: list[str], amounts: dict[str, int]
 ) -> dict[str, Any]:
     return {
         "specversion": "1.0",

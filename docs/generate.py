@@ -98,11 +98,12 @@ def verbs(noun: str) -> Iterator[tuple[str, Any]]:
     """The full name and the click command of each verb below a noun."""
     import typer.main
 
+    from cli import help
     from cli import main as front
 
     name = front.MODULES.get(noun, noun)
     app = getattr(importlib.import_module(f"cli.{name}"), "app" if name == noun else noun)
-    yield from below(f"govpool {noun}", typer.main.get_command(app))
+    yield from below(f"govpool {noun}", help.dress(typer.main.get_command(app)))
 
 
 def below(name: str, command: Any) -> Iterator[tuple[str, Any]]:
@@ -274,7 +275,7 @@ def import_faults() -> None:
     routes.gathered()
     for path in sorted(ROOT.glob("*/**/*.py")):
         inside = path.relative_to(ROOT)
-        if inside.parts[0] not in {".venv", "tests", "docs", "build"} and "errors.Fault(" in path.read_text(encoding="utf-8"):
+        if not inside.parts[0].startswith((".", "tests", "docs", "build")) and "errors.Fault(" in path.read_text(encoding="utf-8"):
             importlib.import_module(".".join(inside.with_suffix("").parts))
 
 

@@ -112,7 +112,7 @@ def following(tx: Transaction, known: clouds.Clouds, worker_id: str, resource: m
         stated = dataclasses.replace(resource, reason=NO_CLOUD)
         rest(tx, resource, stated, NO_CLOUD_AGAIN_S)
         return None
-    return _job(tx, step, resource, attempt, cloud, worker_id)
+    return _job(tx, step, resource, attempt, cloud=cloud, worker_id=worker_id)
 
 
 def rest(tx: Transaction, before: model.Resource, after: model.Resource, again_in_s: int) -> None:
@@ -121,7 +121,7 @@ def rest(tx: Transaction, before: model.Resource, after: model.Resource, again_i
 
 
 def _job(
-    tx: Transaction, step: Step, resource: model.Resource, attempt: model.Attempt | None, cloud: clouds.Cloud, worker_id: str
+    tx: Transaction, step: Step, resource: model.Resource, attempt: model.Attempt | None, *, cloud: clouds.Cloud, worker_id: str
 ) -> Job:
     installed = installation.get(tx).id
     if step in (Step.ADVANCE, Step.ACT) and not resource.limited:

@@ -5,7 +5,9 @@ schema revision, the installation with its epoch, and rows and SHA-256 of each t
 """
 
 import base64
+import contextlib
 import dataclasses
+import fcntl
 import hashlib
 import json
 import os
@@ -14,17 +16,19 @@ import time
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
-from typing import Any, Final, TypeVar
+from typing import IO, Any, Final, TypeVar
 
 import sqlalchemy as sa
 
-from primitives import clock, errors
+from primitives import clock, errors, ids
 from store import columns, engines, faults, installation, migrate
 from store import database as store_database
 from store.transaction import Transaction
 
 T = TypeVar("T")
 FORMAT: Final = "govpool-backup/1"
+SEAL: Final = 64
+"""The comment of the zip, its last bytes: the SHA-256 of all bytes before it in hexadecimal.  Deflate and zip alone leave bits that nobody checks."""
 PAGE: Final = 2000
 PATIENCE: Final = 20
 _SESSIONS: Final = (
@@ -69,23 +73,28 @@ class Manifest:
 def write(tx: Transaction, path: pathlib.Path, extra: dict[str, Any]) -> Manifest:
     """Write a backup of the open snapshot; the file appears under its name only when it is whole and on the disk."""
     here = installation.get(tx)
-    partial = path.with_name(path.name + ".partial")
     tables: dict[str, dict[str, Any]] = {}
-    with zipfile.ZipFile(partial, "w", zipfile.ZIP_DEFLATED, compresslevel=3) as archive:
-        for table in columns.METADATA.sorted_tables:
-            tables[table.name] = _write_table(tx, archive, table)
-        manifest = Manifest(
-            format=FORMAT,
-            schema=migrate.HEAD,
-            installation=here.id,
-            epoch=here.epoch,
-            created_at=clock.text(tx.now()),
-            tables=tables,
-            extra=extra,
-        )
-        archive.writestr("manifest.json", json.dumps(dataclasses.asdict(manifest), ensure_ascii=False, indent=1))
-    _to_disk(partial)
-    os.replace(partial, path)
+    with _partial(path) as file:
+        with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED, compresslevel=3) as archive:
+            for table in columns.METADATA.sorted_tables:
+                tables[table.name] = _write_table(tx, archive, table)
+            manifest = Manifest(
+                format=FORMAT,
+                schema=migrate.HEAD,
+                installation=here.id,
+                epoch=here.epoch,
+                created_at=clock.text(tx.now()),
+                tables=tables,
+                extra=extra,
+            )
+            archive.writestr("manifest.json", json.dumps(dataclasses.asdict(manifest), ensure_ascii=False, indent=1))
+            archive.comment = b"0" * SEAL
+        file.flush()
+        file.seek(-SEAL, os.SEEK_END)
+        file.write(_seal(pathlib.Path(file.name)))
+        file.flush()
+        os.fsync(file.fileno())
+        os.replace(file.name, path)
     _to_disk(path.parent)
     return manifest
 
@@ -109,6 +118,10 @@ def read_manifest(path: pathlib.Path) -> Manifest:
 def verify(path: pathlib.Path) -> Manifest:
     """Read the whole backup and hold every table against the manifest.  Raises backup.broken."""
     manifest = read_manifest(path)
+    with path.open("rb") as file:
+        file.seek(-SEAL, os.SEEK_END)
+        if file.read() != _seal(path):
+            raise BROKEN(file=path.name, reason="its bytes are not those that were written")
     if manifest.tables.keys() != columns.METADATA.tables.keys():
         raise BROKEN(file=path.name, reason="it does not hold the tables of this release")
     with zipfile.ZipFile(path) as archive:
@@ -204,6 +217,32 @@ def put_aside(url: str) -> None:
         connection.rows(f"BEGIN; ALTER SCHEMA public RENAME TO {name}; CREATE SCHEMA public; COMMIT", None)
     finally:
         connection.close()
+
+
+def _partial(path: pathlib.Path) -> IO[bytes]:
+    """A new file beside `path` for its owner alone, locked while it is written; what writers that died left there is taken away."""
+    for left in path.parent.glob("*.partial"):
+        with contextlib.suppress(OSError), left.open("rb") as dead:
+            fcntl.flock(dead, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            left.unlink()
+    while True:
+        partial = path.with_name(f"{path.name}.{ids.new('part')}.partial")
+        file = open(partial, "xb", opener=lambda name, flags: os.open(name, flags | os.O_CLOEXEC, 0o600))  # noqa: SIM115 -- the caller closes it
+        fcntl.flock(file, fcntl.LOCK_EX)
+        if os.fstat(file.fileno()).st_nlink:  # else taken for dead before it was locked
+            return file
+        file.close()
+
+
+def _seal(path: pathlib.Path) -> bytes:
+    """The SHA-256 of a file without its last SEAL bytes."""
+    digest, left = hashlib.sha256(), path.stat().st_size - SEAL
+    with path.open("rb") as file:
+        while left > 0:
+            block = file.read(min(left, 1 << 20))
+            digest.update(block)
+            left -= len(block)
+    return digest.hexdigest().encode()
 
 
 def _write_table(tx: Transaction, archive: zipfile.ZipFile, table: sa.Table) -> dict[str, Any]:

@@ -56,7 +56,7 @@ def check(url: str, lab_file: pathlib.Path) -> list[str]:
     picture = Picture(url, lab_file)
     return [
         finding
-        for judge in (_guests, _tickets, _ghosts, _quota, _room, _limits, _attempts, _orders, _use)
+        for judge in (_guests, _tickets, _ghosts, _quota, _drawn, _room, _limits, _attempts, _orders, _use)
         for finding in judge(picture)
     ]
 
@@ -99,7 +99,8 @@ def _ghosts(seen: Picture) -> Iterator[str]:
 
 
 def _quota(seen: Picture) -> Iterator[str]:
-    held = collections.defaultdict(dict)  # type: ignore[var-annotated]
+    """What each resource holds."""
+    held: dict[str, dict[str, int]] = collections.defaultdict(dict)
     for row in seen.reserved:
         held[row["holder"]][row["name"]] = row["amount"]
     expected = {key: row["amounts"] for key, row in seen.living.items()}
@@ -112,6 +113,10 @@ def _quota(seen: Picture) -> Iterator[str]:
     for row in seen.reserved:
         if row["holder"] in seen.living and row["state"] != "confirmed":
             yield f"quota: {row['holder']} is delivered and its {row['name']} is only {row['state']}"
+
+
+def _drawn(seen: Picture) -> Iterator[str]:
+    """What each department draws."""
     own: collections.Counter[tuple[str, str]] = collections.Counter()
     for row in seen.reserved:
         own[row["tenant_id"], row["name"]] += row["amount"]

@@ -87,7 +87,7 @@ def _serve(url: str, given: tuple[str, ...]) -> None:
     from control import settings
 
     chosen = settings.read(None, {}, dict(pair.partition("=")[::2] for pair in given))
-    serve._serve(url, chosen, "")  # noqa: SLF001 -- what the command runs once it has read its options
+    serve._serve(url, chosen, "")
 
 
 def _work(url: str, settings: tuple[str, ...]) -> None:

@@ -16,19 +16,24 @@ from pools import service as pools
 from primitives import ids
 from provisioners import contract, model
 from provisioners import service as provisioners
-from quotas import model as quotas_model
 from quotas import grants
+from quotas import model as quotas_model
 from quotas import service as quotas
 from store import database as store_database
 from store import installation
 from store.transaction import Transaction
 from tenants import tree
-
 from tests.integration import lab_process
 
 SMALL = {"cpu_milli": 2000, "ram_mib": 4096, "disk_gib": 40, "instances": 1}
 GRANT = {"cpu_milli": 10**6, "ram_mib": 10**7, "disk_gib": 10**6, "instances": 10**4, "pods": 10**4}
-LAB_HOST = {"name": "h01", "zone": "az1", "service_class": "general", "hall": "hall-1", "physical": {"cpu_milli": 10**6, "ram_mib": 10**7, "disk_gib": 10**6}}  # fmt: skip
+LAB_HOST = {
+    "name": "h01",
+    "zone": "az1",
+    "service_class": "general",
+    "hall": "hall-1",
+    "physical": {"cpu_milli": 10**6, "ram_mib": 10**7, "disk_gib": 10**6},
+}
 
 
 class World:
@@ -67,7 +72,7 @@ class World:
 
     def sweep(self) -> model.Sweep:
         """One whole sweep."""
-        (cloud,) = self.sweeper._clouds.all()  # noqa: SLF001 -- the sweep of one cloud, with its report
+        (cloud,) = self.sweeper._clouds.all()
         swept = self.sweeper.sweep(cloud)
         assert swept is not None
         return swept
@@ -144,7 +149,7 @@ class World:
 
     def forget_what_the_cloud_was_told(self) -> None:
         """As in a database that knows nothing of the department's project and limits in the cloud."""
-        pool_id = self.sweeper._clouds.all()[0].pool_id  # noqa: SLF001
+        pool_id = self.sweeper._clouds.all()[0].pool_id
         self.lane(lambda tx: provisioners.tell(tx, pool_id, self.tenant_id, cloud_id="", epoch=0, limits={}))
         self.lane(
             lambda tx: [
@@ -187,6 +192,15 @@ def wait(holds: Callable[[], bool], timeout_s: float = 60) -> None:
     while not holds():
         assert time.monotonic() < end, "it never came"
         time.sleep(0.05)
+
+
+def wait_in_vain(holds: Callable[[], bool], looks: int = 40) -> bool:
+    """Look again and again at something that must not come; whether it came."""
+    for _ in range(looks):
+        if holds():
+            return True
+        time.sleep(0.05)
+    return False
 
 
 @contextlib.contextmanager

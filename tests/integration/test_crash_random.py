@@ -107,7 +107,9 @@ class Callers:
             action = chance.choice(["delete", "delete", "delete", "stop", "start", "restart", "resize"])
             if action == "resize" or kind != "VirtualMachine":
                 action = "resize" if kind == "VirtualMachine" else "delete"
-            spec = {"size": "small"} if action == "resize" else {"purge": chance.random() < 0.6} if action == "delete" else {}
+            spec: dict[str, Any] = (
+                {"size": "small"} if action == "resize" else {"purge": chance.random() < 0.6} if action == "delete" else {}
+            )
             return {"action": action, "kind": kind, "resource": resource_id, "spec": spec}, department
         department = chance.choice(list(DEPARTMENTS))
         kind = chance.choice(["VirtualMachine", "VirtualMachine", "ContainerApp", "Volume"])

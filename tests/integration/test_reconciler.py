@@ -6,11 +6,16 @@ from collections.abc import Iterator
 
 import pytest
 
-from provisioners import contract
+from control import resource
+from control.reconciler import ending
+from primitives import clock, errors
+from provisioners import contract, rules
 from provisioners import service as provisioners
 from provisioners.model import State
-from tests.integration import lab_process
-from tests.integration.reconciler_world import SMALL, World, lab_cloud, wait
+from store import installation
+from store.transaction import Transaction
+from tests.integration import checker, lab_process
+from tests.integration.reconciler_world import SMALL, World, lab_cloud, wait, wait_in_vain
 
 
 @pytest.fixture
@@ -74,8 +79,6 @@ def test_what_is_undeleted_runs_again_under_its_name(world: World) -> None:
 
 
 def test_the_bin_is_emptied_when_its_time_is_over(world: World) -> None:
-    from primitives import clock
-
     resource_id = world.want("公共支付-01")
     world.work()
     world.delete(resource_id, bin_days=1)
@@ -219,3 +222,125 @@ def test_many_guests_of_one_department_are_made_at_once(world: World) -> None:
     assert {world.get(one).state for one in made} == {State.RUNNING}
     assert len({guest["resource_id"] for guest in world.lab.guests()}) == len(world.lab.guests()) == 40
     assert world.lab.limits(world.installation, "tax")["instances"] == 40
+
+
+@pytest.fixture
+def tagged(database_url: str, lab: lab_process.Lab) -> Iterator[World]:
+    """The same over a driver whose creates are not revocable."""
+    made = World(database_url, lab, "tag")
+    yield made
+    made.close()
+
+
+LATE = {"do": "late", "on": ["guest.create"], "times": 1, "after_s": [1, 1]}
+
+
+def test_by_tag_only_a_late_create_is_waited_for(tagged: World) -> None:
+    tagged.lab.script(LATE)
+    resource_id = tagged.want("一窗受理-03")
+    tagged.work()
+    assert len(tagged.lab.guests(resource_id)) == 1
+    assert len([entry for entry in tagged.lab.record() if entry["verb"] == "created"]) == 1
+    assert checker.check(tagged.url, tagged.lab.file) == []
+
+
+def test_the_checker_finds_the_second_guest_of_one_who_does_not_wait(tagged: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The mutant of the test above: whoever believes absence at once makes two guests, and the sweep then takes the unowned one away."""
+    monkeypatch.setattr(rules, "closes_on_absence", lambda attempt, late_s, now: True)
+    tagged.lab.script(LATE | {"after_s": [3, 3]})
+    resource_id = tagged.want("一窗受理-03")
+    tagged.work()
+    twice = {name: 2 * amount for name, amount in SMALL.items()}  # else the cloud's own limit would refuse the second guest
+    tagged.lab.call("PUT", f"/v1/tenants/{tagged.installation}/tax/limits", {"limits": twice})
+    wait(lambda: not tagged.lab.pending())
+    assert [one.partition(":")[0] for one in checker.check(tagged.url, tagged.lab.file)][:2] == ["duplicate", "orphan"]
+    assert tagged.sweep().strays == 1
+    tagged.work()
+    assert [guest["id"] for guest in tagged.lab.guests(resource_id)] == [tagged.get(resource_id).facts.cloud_id]
+    assert not [one for one in checker.check(tagged.url, tagged.lab.file) if not one.startswith("cloud: the native limit")]
+
+
+def test_by_tag_only_whatever_answer_is_lost_nothing_is_left(tagged: World) -> None:
+    tagged.lab.script({"do": "lose", "on": ["guest.*", "tenant.set", "limits.set"], "percent": 30}, seed=7)
+    made = [tagged.want(f"标签-{number}") for number in range(6)]
+    tagged.work()
+    for resource_id in made[:3]:
+        tagged.delete(resource_id)
+    tagged.work()
+    tagged.lab.script()
+    tagged.sweep()
+    assert checker.check(tagged.url, tagged.lab.file) == []
+
+
+def test_the_tenant_that_the_cloud_forgot_is_told_again(world: World) -> None:
+    world.want("信用平台-01")
+    world.work()
+    world.forget_what_the_cloud_was_told()
+    world.want("信用平台-02")
+    world.work()
+    assert world.lab.limits(world.installation, "tax")["instances"] == 2
+
+
+def test_what_carries_our_tag_without_a_row_is_quarantined_until_a_person_decides(world: World) -> None:
+    resource_id = world.want("档案-02")
+    world.work()
+    stranger = "vm-" + "0" * 26
+    body = {
+        "kind": "VirtualMachine", "name": "恢复前-01", "installation": world.installation, "tenant": "tax", "project": "one-window",
+        "resource_id": stranger, "amounts": {"cpu_milli": 1000}, "epoch": 1,
+    }  # fmt: skip
+    world.lab.call("PUT", f"/v1/tenants/{world.installation}/tax/limits", {"limits": SMALL | {"cpu_milli": 3000}})
+    guest = world.lab.call("POST", "/v1/guests", body)
+    for _ in range(2):
+        assert world.sweep().quarantined == 1
+        world.work()
+    assert [item.cloud_id for item in world.read(lambda tx: provisioners.items(tx, origin="ours"))] == [guest["id"]]
+    assert len(world.lab.guests()) == 2
+    world.lane(lambda tx: resource._remove_item(tx, provisioners.decide_item(tx, guest["id"], "delete", "acc-1")))
+    world.work()
+    assert [one["resource_id"] for one in world.lab.guests()] == [resource_id]
+    assert world.sweep().quarantined == 0
+
+
+def test_two_persons_write_off_what_its_cloud_will_never_confirm(world: World) -> None:
+    resource_id = world.want("老机房-01")
+    world.work()
+    world.lab.stop()
+    world.delete(resource_id)
+    world.work(lambda: world.get(resource_id).failures > 0)
+    assert (world.get(resource_id).state, world.drawn("instances")) == (State.RELEASING, 1)
+
+    def ask(person: str) -> bool:
+        def use_case(tx: Transaction) -> bool:
+            agreed = provisioners.ask_write_off(tx, resource_id=resource_id, person_id=person, person=person, reason="机房已拆除")
+            if agreed:
+                ending.written_off(tx, provisioners.get(tx, resource_id))
+            return agreed
+
+        return bool(world.lane(use_case))
+
+    assert not ask("张三")
+    with pytest.raises(errors.GovpoolError, match=r"write_off\.second_person"):
+        ask("张三")
+    assert ask("李四")
+    assert (world.get(resource_id).state, world.drawn("instances")) == (State.WRITTEN_OFF, 0)
+
+
+def test_between_a_restore_and_its_acceptance_nothing_is_touched(world: World) -> None:
+    kept, deleted = world.want("恢复-01"), world.want("恢复-02")
+    world.work()
+    world.lab.call("DELETE", f"/lab/guests/{world.get(deleted).facts.cloud_id}")
+    world.lane(installation.raise_epoch)
+    world.delete(kept)
+    swept = world.sweep()
+    with world.working():
+        assert not wait_in_vain(lambda: world.get(kept).ended)
+    assert swept.report_only
+    assert (world.get(deleted).disputed, world.get(deleted).state) == (True, State.RUNNING)
+    assert len(world.lab.guests()) == 1
+    world.lane(installation.accept)
+    world.lane(provisioners.accept)
+    world.work()
+    world.sweep()
+    world.work()
+    assert (world.get(kept).state, world.get(deleted).state) == (State.GONE, State.LOST)

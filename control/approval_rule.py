@@ -63,7 +63,7 @@ def retire_rule(name: str) -> case.UseCase:
     """A rule asks no more for approvals; orders that wait under it go on waiting."""
 
     def permit(tx: Transaction, who: tenants_model.Principal) -> tenants_model.Permit:
-        return access.require(tx, who, "set", "approval_rule", tenant_id=orders.rule(tx, name).tenant_id)
+        return access.require(tx, who, "set", "approval_rule", tenant_id=orders.known_rule(tx, name).tenant_id)
 
     def effect(tx: Transaction, who: tenants_model.Principal, allowed: tenants_model.Permit) -> case.Answer:
         before = order_view.rule_document(tx, orders.rule(tx, name))

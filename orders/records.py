@@ -29,7 +29,11 @@ _LINES: Final = sa.select(_L).where(columns.among(_L.c.order_id, "ids")).order_b
 _WAITING_LINE: Final = (
     sa.select(_L)
     .select_from(_L.join(_O, _O.c.id == _L.c.order_id))
-    .where(_L.c.resource_id == sa.bindparam("resource"), _O.c.state == str(model.State.WAITING_FOR_APPROVAL))
+    .where(
+        _L.c.resource_id == sa.bindparam("resource"),
+        _O.c.state == str(model.State.WAITING_FOR_APPROVAL),
+        sa.or_(*(_L.c.action == action for action in ("create", "resize", "scale"))),
+    )
     .order_by(_O.c.number)
 )
 _DECISIONS: Final = sa.select(_D).where(columns.among(_D.c.order_id, "ids")).order_by(_D.c.decided_at, _D.c.id)
@@ -56,6 +60,9 @@ _OVERDUE: Final = (
 _COUNTS: Final = sa.select(_O.c.state, sa.func.count().label("count")).group_by(_O.c.state).order_by(_O.c.state)
 _RULES_AT: Final = sa.select(_R).where(columns.among(_R.c.tenant_id, "tenants"), _R.c.retired_at.is_(None)).order_by(_R.c.name)
 _RULE: Final = sa.select(_R).where(_R.c.name == sa.bindparam("name"), _R.c.retired_at.is_(None))
+_KNOWN_RULE: Final = (
+    sa.select(_R).where(_R.c.name == sa.bindparam("name")).order_by(_R.c.retired_at.is_not(None), _R.c.retired_at.desc()).limit(1)
+)
 _INSERT_RULE: Final = sa.insert(_R)
 _UPDATE_RULE: Final = (
     sa.update(_R)
@@ -116,7 +123,7 @@ def lines(tx: Transaction, order_ids: Sequence[str]) -> dict[str, list[model.Lin
 
 
 def waiting_line(tx: Transaction, resource_id: str) -> tuple[str, model.Line] | None:
-    """The line of a waiting order that speaks of a resource, behind the order's id."""
+    """The line of a waiting order that holds units for a resource, behind the order's id."""
     rows = tx.execute(_WAITING_LINE, resource=resource_id)
     return (rows[0]["order_id"], _line(rows[0])) if rows else None
 
@@ -176,6 +183,12 @@ def rules_at(tx: Transaction, tenant_ids: Sequence[str]) -> list[model.Rule]:
 def rule(tx: Transaction, name: str) -> model.Rule | None:
     """The rule of a name."""
     row = tx.one(_RULE, name=name)
+    return None if row is None else _rule(row)
+
+
+def known_rule(tx: Transaction, name: str) -> model.Rule | None:
+    """The rule of a name, else the one that had it last."""
+    row = tx.one(_KNOWN_RULE, name=name)
     return None if row is None else _rule(row)
 
 

@@ -53,6 +53,13 @@ def approved_meanwhile(tx: Transaction, order_id: str) -> None:
     records.move(tx, order_id, model.State.WAITING_FOR_APPROVAL, model.State.DELIVERING, ended=False)
 
 
+def nothing_waits(tx: Transaction, *, resource_id: str) -> None:
+    """Raises order.waits while a waiting order holds units for a resource: a second size would take them away from it."""
+    found = records.waiting_line(tx, resource_id)
+    if found is not None:
+        raise faults.WAITS(order=_again(tx, found[0]).number, name=found[1].name)
+
+
 def settle(tx: Transaction, *, order_id: str, resource_id: str, outcome: model.Outcome, reason: str = "") -> model.Order | None:
     """End the open line of a resource and, with the last one, the order.  A second time does nothing and returns None."""
     if not records.end_line(tx, order_id, resource_id, outcome, reason):
@@ -66,6 +73,14 @@ def settle(tx: Transaction, *, order_id: str, resource_id: str, outcome: model.O
 def rule(tx: Transaction, name: str) -> model.Rule:
     """The approval rule of a name.  Raises approval_rule.unknown."""
     found = records.rule(tx, name)
+    if found is None:
+        raise faults.RULE_UNKNOWN(name=name)
+    return found
+
+
+def known_rule(tx: Transaction, name: str) -> model.Rule:
+    """The rule of a name, else the one that had it last, so that a repeated retirement is still told.  Raises approval_rule.unknown."""
+    found = records.known_rule(tx, name)
     if found is None:
         raise faults.RULE_UNKNOWN(name=name)
     return found

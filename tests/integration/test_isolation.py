@@ -115,10 +115,11 @@ class _Host:
 def world(database: store_database.Database) -> Iterator[World]:
     """Five tenants with everything that the API can make for them."""
     with serving(database) as city:
-        yield _furnished(city, database)
+        yield furnished(city, database)
 
 
-def _furnished(city: City, database: store_database.Database) -> World:
+def furnished(city: City, database: store_database.Database) -> World:
+    """Make five tenants, each with everything that the API can make for it, under its canary."""
     operator = city.person("nanhai", "zhao", "赵敏", "operator", "finance")
     database.lane.run(_pool)
     prices = [

@@ -14,6 +14,7 @@ from primitives import clock, errors
 from provisioners import contract, faults, model
 from provisioners import service as provisioners
 from store.transaction import Transaction
+from templates import catalog
 from tenants import model as tenants_model
 from tenants import service as tenants
 
@@ -266,8 +267,10 @@ def _login(resource: model.Resource) -> str:
     """How to log in, when there is something to log into."""
     if resource.kind != contract.VIRTUAL_MACHINE or resource.state is not model.State.RUNNING or not resource.facts.addresses:
         return ""
-    address = resource.facts.addresses[0]
-    return f"ssh root@{address}" if resource.spec.get("key") else f"console of {resource.facts.cloud_id} (ordered without a key)"
+    if not resource.spec.get("key"):
+        return f"console of {resource.facts.cloud_id} (ordered without a key)"
+    image = catalog.images().get(str(resource.spec.get("image", "")))
+    return f"ssh {image.login if image and image.login else 'root'}@{resource.facts.addresses[0]}"
 
 
 def _conditions(tx: Transaction, resource: model.Resource) -> list[dict[str, Any]]:

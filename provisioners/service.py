@@ -121,18 +121,17 @@ def undelete(tx: transaction.Transaction, *, resource_id: str, order_id: str = "
     return _stored(tx, before, changes.undeleted(before, order_id=order_id, now=tx.now()), hint=True)
 
 
-def expire(tx: transaction.Transaction, *, resource_id: str) -> bool:
-    """Its reservation ran out: unwanted from here on, in this transaction, unless an attempt is open or it was delivered; whether it was."""
-    before = get(tx, resource_id)
-    if before.built or before.ended or attempt_records.open_of(tx, resource_id) is not None:
-        return False
-    _stored(
-        tx,
-        before,
-        changes.deleted(dataclasses.replace(before, protected=False), bin_until=None, order_id="", now=tx.now()),
-        hint=True,
-    )
-    return True
+def expire(tx: transaction.Transaction, *, older_than: datetime.timedelta, reason: model.Reason) -> list[str]:
+    """Reservations that nothing confirmed in time: those resources are unwanted from here on, unless an attempt is open.  Their ids.
+
+    Quota and room go back as with every create that fails: once the cloud confirms that nothing is there.
+    """
+    overdue = records.creating_since(tx, tx.now() - older_than)
+    opened = attempt_records.open_of_many(tx, [one.id for one in overdue])
+    expired = [one for one in overdue if one.id not in opened]
+    for one in expired:
+        _stored(tx, one, changes.refused(one, reason, tx.now()), hint=True)
+    return [one.id for one in expired]
 
 
 def protect(tx: transaction.Transaction, *, resource_id: str, protected: bool) -> model.Resource:
@@ -206,10 +205,10 @@ def lease(tx: transaction.Transaction, worker_id: str, n: int, lease_s: int) -> 
     return leased
 
 
-def renew(tx: transaction.Transaction, worker_id: str, lease_s: int) -> int:
-    """The heartbeat of a worker process: it is alive, and its leases hold for `lease_s` from now."""
+def renew(tx: transaction.Transaction, worker_id: str, resource_ids: Sequence[str], lease_s: int) -> int:
+    """The heartbeat of a worker process: it is alive, and its leases of these resources hold for `lease_s` from now."""
     work_records.seen(tx, worker_id)
-    return records.renew(tx, worker_id, tx.now() + datetime.timedelta(seconds=lease_s))
+    return records.renew(tx, worker_id, resource_ids, tx.now() + datetime.timedelta(seconds=lease_s))
 
 
 def abandon(tx: transaction.Transaction, worker_id: str) -> None:

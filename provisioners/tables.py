@@ -68,6 +68,7 @@ RESOURCES: Final = columns.table(
     columns.index("resources_tenant", "tenant_id", "id"),
     columns.index("resources_pool_living", "pool_id", "tenant_id", where="ended_at IS NULL"),
     columns.index("resources_name", "name"),
+    columns.index("resources_creating", "created_at", where="state = 'creating'"),
 )
 columns.forbid(RESOURCES, "DELETE")  # ids are never used again, and statements point here
 

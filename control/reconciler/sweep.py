@@ -33,6 +33,12 @@ WHY: Final = {
     "foreign": "it does not carry our tag",
 }
 
+EXPIRED: Final = model.Reason(
+    code="reservation.expired",
+    en="the cloud did not deliver it in time; order it again when the cloud is well",
+    zh="云平台未在规定时间内交付，请待云平台恢复后重新申请",
+)
+
 _log = structlog.get_logger("sweep")
 
 
@@ -42,11 +48,13 @@ class Sweeper:
     def __init__(self, wiring: Wiring, *, every_s: int) -> None:
         self._database = wiring.database
         self._every_s = every_s
+        self._reservation = datetime.timedelta(seconds=wiring.settings.reservation_s)
         self._clouds = clouds.Clouds(wiring)
         self._limits = limits.Limits(wiring)
 
     def sweep_all(self) -> bool:
         """One sweep of each pool whose time has come.  False: nothing more to do at once.  A cloud that fails keeps no other from its sweep."""
+        self._database.lane.run(lambda tx: provisioners.expire(tx, older_than=self._reservation, reason=EXPIRED))
         failed = []
         for cloud in self._clouds.all():
             swept = self.sweep(cloud)

@@ -70,7 +70,7 @@ _DUE: Final = (
 )  # fmt: skip
 _RENEW: Final = (
     sa.update(_R)
-    .where(_R.c.leased_by == sa.bindparam("worker"), _R.c.leased_until_at > sa.bindparam("now"))
+    .where(columns.among(_R.c.id, "ids"), _R.c.leased_by == sa.bindparam("worker"), _R.c.leased_until_at > sa.bindparam("now"))
     .values(leased_until_at=sa.bindparam("until"))
 )
 _ABANDON: Final = sa.update(_R).where(_R.c.leased_by == sa.bindparam("worker")).values(leased_by="", leased_until_at=None)
@@ -80,6 +80,12 @@ _HOLDINGS: Final = sa.select(_R.c.amounts, _R.c.before).where(
 )
 _POOL_TENANTS: Final = (
     sa.select(_R.c.tenant_id, _R.c.tenant).where(_R.c.pool_id == sa.bindparam("pool_id"), _R.c.ended_at.is_(None)).distinct()
+)
+_CREATING: Final = (
+    sa.select(_R)
+    .where(_R.c.state == "creating", _R.c.ended_at.is_(None), _R.c.created_at < sa.bindparam("before"))
+    .order_by(_R.c.created_at, _R.c.id)
+    .limit(sa.bindparam("n"))
 )
 _DISPUTED: Final = sa.select(_R).where(_R.c.disputed == 1).order_by(_R.c.id)
 _BY_STATE: Final = sa.select(_R.c.state, sa.func.count().label("n")).group_by(_R.c.state)
@@ -139,9 +145,9 @@ def due(tx: transaction.Transaction) -> tuple[int, datetime.datetime | None]:
     return row["n"], _time(row["oldest_at"])
 
 
-def renew(tx: transaction.Transaction, worker_id: str, until: datetime.datetime) -> int:
-    """Prolong what a worker holds; a lease that ran out stays so.  How many it still holds."""
-    return tx.changed(_RENEW, worker=worker_id, now=clock.to_us(tx.now()), until=clock.to_us(until))
+def renew(tx: transaction.Transaction, worker_id: str, resource_ids: Sequence[str], until: datetime.datetime) -> int:
+    """Prolong what a worker holds of these; a lease that ran out stays so.  How many it still holds."""
+    return tx.changed(_RENEW, ids=list(resource_ids), worker=worker_id, now=clock.to_us(tx.now()), until=clock.to_us(until))
 
 
 def abandon(tx: transaction.Transaction, worker_id: str) -> None:
@@ -163,6 +169,11 @@ def holdings(tx: transaction.Transaction, pool_id: str, tenant_id: str) -> list[
 def pool_tenants(tx: transaction.Transaction, pool_id: str) -> dict[str, str]:
     """Codes by id of the tenants with living resources in a pool."""
     return {row["tenant_id"]: row["tenant"] for row in tx.execute(_POOL_TENANTS, pool_id=pool_id)}
+
+
+def creating_since(tx: transaction.Transaction, before: datetime.datetime, limit: int = 100) -> list[model.Resource]:
+    """Resources wanted since before a moment that were never delivered, the oldest first."""
+    return [_resource(row) for row in tx.execute(_CREATING, before=clock.to_us(before), n=limit)]
 
 
 def disputed(tx: transaction.Transaction) -> list[model.Resource]:

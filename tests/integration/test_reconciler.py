@@ -344,3 +344,18 @@ def test_between_a_restore_and_its_acceptance_nothing_is_touched(world: World) -
     world.sweep()
     world.work()
     assert (world.get(kept).state, world.get(deleted).state) == (State.GONE, State.LOST)
+
+
+def test_what_the_cloud_never_delivers_expires_with_its_quota(world: World) -> None:
+    world.lab.script({"do": "refuse", "on": ["ticket.create"], "reason": "overloaded"})
+    resource_id = world.want("久候-01")
+    world.work(lambda: world.get(resource_id).failures > 0)
+    clock.shift(datetime.timedelta(days=1, minutes=1))
+    try:
+        world.sweeper.sweep_all()
+        world.work()
+    finally:
+        clock.shift(datetime.timedelta(0))
+    row = world.get(resource_id)
+    assert row.reason is not None
+    assert (row.state, row.reason.code, world.drawn("instances")) == (State.FAILED, "reservation.expired", 0)

@@ -368,6 +368,14 @@ def upgrade() -> None:
         sqlite_strict=True,
     )
     op.create_index(
+        "resources_creating",
+        "resources",
+        ["created_at"],
+        unique=False,
+        sqlite_where=sa.text("state = 'creating'"),
+        postgresql_where=sa.text("state = 'creating'"),
+    )
+    op.create_index(
         "resources_due",
         "resources",
         ["next_at"],

@@ -18,7 +18,9 @@ Replicas = Annotated[int | None, typer.Option(min=1, max=1000, help=say("how man
 def create(
     ctx: typer.Context,
     name: Annotated[str, typer.Argument(help=say("name", "名称"))],
-    size: Annotated[str, typer.Option(help=say("size of one replica: govpool template list", "单副本规格：govpool template list"))],
+    size: Annotated[
+        str, typer.Option(help=say("size of one replica: govpool template sizes", "单副本规格：govpool template sizes"))
+    ],
     image: Annotated[str, typer.Option(help=say("image of the catalogue", "镜像"))],
     replicas: Replicas = None,
     port: Annotated[int | None, typer.Option(min=1, max=65535, help=say("port that it serves", "服务端口"))] = None,

@@ -1,9 +1,11 @@
 """From an error to the four lines on standard error and the exit code: what failed, why, what mends it, the trace id."""
 
 import difflib
+import re
 import sys
 from typing import Any, Final
 
+from cli import moments
 from cli.texts import say
 
 FAILED: Final = 1
@@ -28,6 +30,15 @@ EXIT: Final = {
     "too_large": USAGE,
 }
 _FINDINGS_SHOWN: Final = 20
+_PARSER: Final = (
+    (re.compile(r"Missing argument ('.+')\."), "缺少参数 {0}"),
+    (re.compile(r"Missing option ('.+')\."), "缺少选项 {0}"),
+    (re.compile(r"No such option: (.+)"), "没有选项 {0}"),
+    (re.compile(r"No such command ('.+')\."), "没有命令 {0}"),
+    (re.compile(r"Option ('.+') requires an argument\."), "选项 {0} 缺少取值"),
+    (re.compile(r"Got unexpected extra argument(?:s|\(s\))? \((.+)\)"), "多余的参数：{0}"),
+    (re.compile(r"Invalid value for ('.+?'): (.+?)\.?"), "{0} 的取值有误：{1}"),
+)
 
 
 class UsageError(Exception):
@@ -62,8 +73,10 @@ def tell(error: Exception, words: list[str]) -> int:
     if isinstance(error, typer.Abort):
         return INTERRUPTED
     if isinstance(error, UsageError):
-        usage(error.why, error.mend, what)
-        return NOT_FOUND if isinstance(error, NotFoundError) else USAGE
+        if isinstance(error, NotFoundError):
+            _lines(what, error.why, error.mend, say("none; the server answered", "无；服务器已应答"))
+            return NOT_FOUND
+        return usage(error.why, error.mend, what)
     if isinstance(error, api.ProblemError):
         findings = [f"{finding.get('place', '')}: {finding.get('detail', '')}" for finding in error.findings]
         _lines(f"{what}: {error.title or error.status} ({error.code})", error.detail, error.mend, error.trace, findings)
@@ -95,7 +108,10 @@ def tell(error: Exception, words: list[str]) -> int:
 
 
 def _click(error: Any, what: str) -> int:
-    """Usage errors of typer's own parser, with 'did you mean' added."""
+    """Usage errors of typer's own parser, with 'did you mean' added; a noun without a verb is a question, and its help the answer."""
+    if type(error).__name__ == "NoArgsIsHelpError":
+        sys.stdout.write(error.format_message() + "\n")
+        return 0
     if not hasattr(error, "format_message"):  # not typer's UsageError, which it does not export
         why = f"{type(error).__name__}: {error}".partition("\n")[0]
         _lines(what, why, say("run it again with --debug and report what it prints", "请加 --debug 重新运行，并报告其输出"), "")
@@ -103,12 +119,21 @@ def _click(error: Any, what: str) -> int:
     ctx = getattr(error, "ctx", None)
     mend = f"{ctx.command_path} --help" if ctx else "govpool --help"
     verbs = getattr(ctx.command, "commands", {}) if ctx else {}
-    why = error.format_message()
+    why = _parsed(error.format_message().partition(" Did you mean")[0])
     wrong = next((word for word in why.split("'")[1:2]), "")
-    near = difflib.get_close_matches(wrong, verbs, 1, 0.5)
+    near = difflib.get_close_matches(wrong, verbs, 1, 0.7)
     if near and ctx:
         mend = f"{ctx.command_path} {near[0]}"
     return usage(why, mend, what)
+
+
+def _parsed(why: str) -> str:
+    """A sentence of typer's parser in the language of the person."""
+    for english, chinese in _PARSER:
+        found = english.fullmatch(why)
+        if found:
+            return say(why, chinese.format(*found.groups()))
+    return why
 
 
 def _lines(what: str, why: str, mend: str, trace: str, findings: list[str] | None = None) -> None:
@@ -120,4 +145,4 @@ def _lines(what: str, why: str, mend: str, trace: str, findings: list[str] | Non
         rows.append(say(f"         and {hidden} more", f"         另有 {hidden} 项"))
     none = say("none; the request did not reach a server", "无；请求未到达服务器")
     rows += [say(f"  mend:  {mend}", f"  办法：{mend}"), say(f"  trace: {trace or none}", f"  追踪：{trace or none}")]
-    sys.stderr.write("\n".join(rows) + "\n")
+    sys.stderr.write(moments.local("\n".join(rows)) + "\n")

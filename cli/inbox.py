@@ -8,13 +8,21 @@ from apiclient import client as api
 from cli import output, session
 from cli.texts import say
 
-app = session.app(say("notices for me", "我的通知"))
+app = session.app(say("notices for me; without a verb it lists them", "我的通知；不写动词即为查看"))
+app.info.no_args_is_help = False
 _COLUMNS: Final[list[output.Column]] = [
     (say("AT", "时间"), "at"),
     (say("NOTICE", "通知"), "text"),
     (say("READ", "已读"), lambda row: say("yes", "是") if row["read_at"] else ""),
     (say("ID", "编号"), "id"),
 ]
+
+
+@app.callback(invoke_without_command=True)
+def inbox(ctx: typer.Context) -> None:
+    """Without a verb: list."""
+    if ctx.invoked_subcommand is None:
+        list_notices(ctx)
 
 
 @app.command("list", help=say("notices, newest first", "查看通知"))

@@ -172,7 +172,7 @@ def _command(rest: list[str], given: dict[str, object]) -> int:
     if noun not in NOUNS:
         import difflib
 
-        near = difflib.get_close_matches(noun, NOUNS, 1, 0.5)
+        near = difflib.get_close_matches(noun, NOUNS, 1, 0.7)
         mend = f"govpool {near[0]}" if near else "govpool --help"
         return failure.usage(texts.say(f"there is no command {noun!r}", f"没有命令 {noun!r}"), mend)
     os.environ.setdefault("TYPER_USE_RICH", "0")

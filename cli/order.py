@@ -5,7 +5,7 @@ from typing import Annotated, Any, Final
 import typer
 
 from apiclient import client as api
-from cli import ordering, output, session
+from cli import amounts, ordering, output, session, texts
 from cli.texts import say
 
 app = session.app(say("orders", "申请单"))
@@ -44,7 +44,7 @@ def list_orders(
     state: Annotated[str, typer.Option(help=say("such as waiting_for_approval", "状态，如 waiting_for_approval"))] = "",
 ) -> None:
     """List orders."""
-    output.show(ctx, session.client(ctx).pages("/v1/orders", tenant=tenant, state=state), _COLUMNS)
+    output.show(ctx, session.client(ctx).pages("/v1/orders", tenant=tenant, state=texts.code_of(state)), _COLUMNS)
 
 
 @app.command("show", help=say("one order; with --wait until it has ended", "查看申请单；加 --wait 等待完成"))
@@ -95,13 +95,13 @@ def _summary(lines: list[dict[str, Any]]) -> str:
 
 
 def _what(line: dict[str, Any]) -> str:
-    return f"{line['action']} {line['kind']} {line['name']}"
+    return f"{texts.action(line['action'])} {texts.kind(line['kind'])} {line['name']}"
 
 
 def _line(line: dict[str, Any]) -> str:
     reason = f" ({line['reason']})" if line["reason"] else ""
-    amounts = " ".join(f"{name}={amount}" for name, amount in line["amounts"].items())
-    return f"{_what(line)}: {line['outcome']}{reason}; {amounts}; {line['monthly']} CNY"
+    held = ", ".join(amounts.several(line["amounts"]))
+    return f"{_what(line)}: {texts.state(line['outcome'])}{reason}; {held}; {line['monthly']} CNY"
 
 
 def _decision(one: dict[str, Any]) -> str:

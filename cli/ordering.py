@@ -10,7 +10,7 @@ from typing import Annotated, Any, Final
 import typer
 
 from apiclient import client as api
-from cli import failure, output, session
+from cli import amounts, failure, output, session, texts
 from cli.texts import say
 
 Tenant = Annotated[str, typer.Option("--tenant", help=say("tenant code (else the context's)", "租户代码（默认取上下文）"))]
@@ -34,7 +34,10 @@ _ORDER_COLUMNS: Final[list[output.Column]] = [
     (say("ORDER", "申请单"), "metadata.name"),
     (say("STATE", "状态"), "status.state"),
     (say("PROJECT", "项目"), "metadata.project"),
-    (say("LINES", "内容"), lambda row: [f"{line['action']} {line['kind']} {line['name']}" for line in row["spec"]["lines"]]),
+    (
+        say("LINES", "内容"),
+        lambda row: [f"{texts.action(line['action'])} {texts.kind(line['kind'])} {line['name']}" for line in row["spec"]["lines"]],
+    ),
     (say("MONTHLY CNY", "月费（元）"), "status.monthly"),
     (say("APPROVAL BY", "审批规则"), "status.approval"),
 ]
@@ -42,7 +45,7 @@ _DRY_COLUMNS: Final[list[output.Column]] = [
     *_ORDER_COLUMNS,
     (
         say("QUOTA AFTER", "申请后配额"),
-        lambda row: [f"{item['name']} {item['used']}/{item['granted']}" for item in row["status"].get("quota_after", [])],
+        lambda row: [_after(item) for item in row["status"].get("quota_after", [])],
     ),
 ]
 
@@ -94,6 +97,12 @@ def conclude(order: Any) -> None:
             if line["outcome"] == "failed":
                 session.tell(f"{line['name']}: {line['reason']}")
         raise typer.Exit(failure.FAILED)
+
+
+def _after(item: dict[str, Any]) -> str:
+    name = item["name"]
+    used, granted = amounts.outside(name, item["used"]), amounts.outside(name, item["granted"])
+    return say(f"{name} {used} of {granted}", f"{name} {used} / {granted}")
 
 
 def labels(given: list[str] | None) -> dict[str, str]:
@@ -202,7 +211,7 @@ RESOURCE_COLUMNS: Final[list[output.Column]] = [
 SHOW_COLUMNS: Final[list[output.Column]] = [
     *RESOURCE_COLUMNS,
     (say("LOGIN", "登录"), "status.login"),
-    (say("AMOUNTS", "用量"), "spec.amounts"),
+    (say("AMOUNTS", "用量"), lambda row: amounts.several(row["spec"]["amounts"])),
     (say("CLASS", "服务等级"), "spec.service_class"),
     (say("LABELS", "标签"), "metadata.labels"),
     (say("PROTECTED", "删除保护"), "spec.protected"),

@@ -1,5 +1,6 @@
 """Data on standard output, as table, json, yaml, csv or name.  No box, no wrapping, no colour unless a person looks at it.
 
+Tables say times in Asia/Shanghai (`cli.moments`) and, in Chinese, states by their Chinese names; the other forms have what the API has.
 Columns are paths such as "metadata.name" (titled NAME), or pairs (title, path or function of a row).  Chinese characters count
 two cells.
 """
@@ -10,12 +11,13 @@ import os
 import sys
 import unicodedata
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, TypeAlias
+from typing import Any, Final, TypeAlias
 
 import typer
 
-from cli import session
+from cli import moments, session, texts
 
+_STATE: Final = "状态"
 Column: TypeAlias = str | tuple[str, str | Callable[[Any], Any]]
 
 
@@ -37,6 +39,9 @@ def show(ctx: typer.Context, data: Any, columns: Sequence[Column]) -> None:
     else:
         text = _table(rows, columns, bold=_colourful(ctx))
     sys.stdout.write(text)
+    if form == "table" and not rows:
+        sys.stdout.flush()
+        session.tell(texts.say("none", "无"))
 
 
 def width(text: str) -> int:
@@ -74,7 +79,7 @@ def _title(column: Column) -> str:
 def _table(rows: Sequence[Any], columns: Sequence[Column], *, bold: bool) -> str:
     titles = [_title(column) for column in columns]
     values = [[found(row, column) for column in columns] for row in rows]
-    cells = [titles, *([cell(value) for value in line] for line in values)]
+    cells = [titles, *([_said(title, value) for title, value in zip(titles, line, strict=True)] for line in values)]
     widths = [max(width(line[at]) for line in cells) for at in range(len(columns))]
     right = [_numeric(line[at] for line in values) for at in range(len(columns))]
     lines = []
@@ -87,6 +92,14 @@ def _table(rows: Sequence[Any], columns: Sequence[Column], *, bold: bool) -> str
     if bold:
         lines[0] = f"\x1b[1m{lines[0]}\x1b[0m"
     return "\n".join(lines) + "\n"
+
+
+def _said(title: str, value: Any) -> str:
+    """A value for a person: moments in Asia/Shanghai, states and yes or no in the language of the person."""
+    if isinstance(value, bool):
+        return texts.say(cell(value), "是" if value else "否")
+    text = moments.local(cell(value))
+    return texts.state(text) if title == _STATE else text
 
 
 def _numeric(values: Iterable[Any]) -> bool:
@@ -107,7 +120,7 @@ def _fields(row: Any, columns: Sequence[Column]) -> str:
         value = found(row, column)
         many = value if isinstance(value, list) and value else [value]
         for item, first in zip(many, itertools.chain([title], itertools.repeat("")), strict=False):
-            lines.append(f"{first}{' ' * (wide - width(first))}  {cell(item)}")
+            lines.append(f"{first}{' ' * (wide - width(first))}  {_said(title, item)}")
     return "\n".join(lines) + "\n"
 
 

@@ -5,7 +5,7 @@ from typing import Annotated, Any, Final
 import typer
 
 from apiclient import client as api
-from cli import ordering, output, session
+from cli import amounts, ordering, output, session, texts
 from cli.texts import say
 
 app = session.app(say("all resources, stuck ones, quarantine", "全部资源、滞留与隔离资源"))
@@ -27,7 +27,7 @@ _STUCK: Final[list[output.Column]] = [*_COLUMNS, (say("WHY", "原因"), lambda r
 _SHOWN: Final[list[output.Column]] = [
     *_COLUMNS,
     (say("LOGIN", "登录"), "status.login"),
-    (say("AMOUNTS", "用量"), "spec.amounts"),
+    (say("AMOUNTS", "用量"), lambda row: amounts.several(row["spec"]["amounts"])),
     (say("ZONE", "可用区"), "spec.zone"),
     (say("CLASS", "服务等级"), "spec.service_class"),
     (say("HALL", "机房"), "status.hall"),
@@ -65,7 +65,7 @@ def list_resources(
 ) -> None:
     """List resources."""
     flags = {"stuck": stuck or None, "deleted": deleted or None, "ended": ended or None}
-    query = {"tenant": tenant, "project": project, "kind": kind, "state": state}
+    query = {"tenant": tenant, "project": project, "kind": kind, "state": texts.code_of(state)}
     output.show(ctx, session.client(ctx).pages("/v1/resources", **query, **flags), _STUCK if stuck else _COLUMNS)
 
 

@@ -28,7 +28,7 @@ import typer
 
 from apiclient import client as api
 from apiclient import contexts
-from cli import failure, texts
+from cli import failure, help, texts
 from cli.texts import say
 
 T = TypeVar("T")
@@ -131,7 +131,7 @@ def secret(prompt: str, variable: str) -> str:
     if sys.stdin.isatty():
         return getpass.getpass(f"{prompt}: ", sys.stderr).strip()
     given = sys.stdin.readline().strip()
-    return given or _needed(f"{variable}=... ")
+    return given or _needed(f"{variable}=...")
 
 
 def tell(text: str) -> None:
@@ -174,9 +174,7 @@ def run(noun: str, module: str, arguments: list[str], given: dict[str, object]) 
     try:
         session = _session(given)
         found = _module(module)
-        command = typer.main.get_command(getattr(found, "app" if module == noun else noun))
-        for one in getattr(command, "commands", {}).values():
-            one.epilog = one.epilog or command.epilog
+        command = help.dress(typer.main.get_command(getattr(found, "app" if module == noun else noun)))
         result = command.main(arguments, prog_name=f"govpool {noun}", standalone_mode=False, obj=session)
         sys.stdout.flush()
         return result if isinstance(result, int) else 0

@@ -20,7 +20,7 @@ _HEAD: list[output.Column] = [
     (say("PATH", "隶属"), "path"),
     (say("MONTH", "月份"), "month"),
     (say("STATE", "状态"), "state"),
-    (say("TOTAL", "合计（元）"), "total"),
+    (say("TOTAL CNY", "合计（元）"), "total"),
 ]
 _LINE: list[output.Column] = [
     (say("RESOURCE", "资源"), "resource"),
@@ -29,7 +29,7 @@ _LINE: list[output.Column] = [
     "sku",
     (say("UNIT", "单位"), "unit"),
     (say("UNIT-SECONDS", "计量（单位·秒）"), "unit_seconds"),
-    (say("UNIT PRICE", "单价（元）"), "unit_price"),
+    (say("UNIT PRICE CNY", "单价（元）"), "unit_price"),
     (say("PRICES", "价目表"), "price_version"),
     (say("START", "开始"), "start_at"),
     (say("END", "结束"), "end_at"),
@@ -49,7 +49,7 @@ def close(
         (say("MONTH", "月份"), "month"),
         (say("STATEMENTS", "结算单数"), "statements"),
         (say("LINES", "行数"), "lines"),
-        (say("TOTAL", "合计（元）"), "total"),
+        (say("TOTAL CNY", "合计（元）"), "total"),
         (say("IN DISPUTE", "争议资源"), "excluded"),
         (say("KNOWN AT", "数据截止"), "cut_at"),
         (say("DIGEST", "摘要"), "digest"),
@@ -73,7 +73,7 @@ def issue(
     columns: list[output.Column] = [
         (say("MONTH", "月份"), "month"),
         (say("ISSUED", "出账数"), "issued"),
-        (say("TOTAL", "合计（元）"), "total"),
+        (say("TOTAL CNY", "合计（元）"), "total"),
     ]
     output.show(ctx, report, columns=columns)
 
@@ -91,8 +91,8 @@ def list_statements(
         (say("PATH", "隶属"), "path"),
         (say("STATE", "状态"), lambda row: say("draft", "草稿") if row["draft"] else row["state"]),
         (say("LINES", "行数"), "lines"),
-        (say("OWN", "本级（元）"), "total"),
-        (say("WITH ALL BELOW", "含下级（元）"), "with_children"),
+        (say("OWN CNY", "本级（元）"), "total"),
+        (say("WITH ALL BELOW CNY", "含下级（元）"), "with_children"),
         (say("ISSUED", "出账时间"), "issued_at"),
     ]
     output.show(ctx, session.client(ctx).pages("/v1/statements", month=month, tenant=tenant), columns=columns)

@@ -16,7 +16,7 @@ ordering.add_verbs(app, KIND, ("start", "stop", "restart", "delete", "undelete")
 def create(
     ctx: typer.Context,
     name: Annotated[str, typer.Argument(help=say("name", "名称"))],
-    size: Annotated[str, typer.Option(help=say("size of the catalogue: govpool template list", "规格：govpool template list"))],
+    size: Annotated[str, typer.Option(help=say("size of the catalogue: govpool template sizes", "规格：govpool template sizes"))],
     image: Annotated[str, typer.Option(help=say("image of the catalogue", "镜像"))],
     tenant: ordering.Tenant = "",
     project: ordering.Project = "",

@@ -116,3 +116,31 @@ def test_the_language_of_a_text_is_settled_once(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setenv("LANG", "zh_CN.UTF-8")
     assert (texts.settle(), texts.say("a", "甲")) == ("zh", "甲")
     assert (texts.settle("en"), texts.say("a", "甲")) == ("en", "a")
+
+
+def test_a_noun_without_a_verb_answers_with_its_help() -> None:
+    for noun in ("vm", "order", "quota", "context"):
+        done, asked = ran(noun), ran(noun, "--help")
+        assert (done.returncode, done.stderr) == (0, "") and done.stdout.strip() == asked.stdout.strip() and "list" in done.stdout
+
+
+def test_help_is_whole_sentences_with_names_in_capitals() -> None:
+    text = ran("vm", "create", "--help").stdout
+    assert "govpool vm create [OPTIONS] NAME" in text and "--size SIZE" in text and "--count N" in text
+    assert "<str>" not in text and "{" not in text
+    assert "..." not in ran("restore", "--help").stdout.partition("Commands:")[2], "a verb's text is not cut"
+
+
+def test_help_and_usage_errors_are_chinese_where_asked() -> None:
+    text = ran("vm", "create", "--help", "--lang", "zh").stdout
+    assert "用法：" in text and "选项：" in text and "必填" in text and "Usage" not in text and "required" not in text
+    for arguments, why in [
+        (["order", "show"], "缺少参数 'NUMBER'"),
+        (["vm", "list", "--x"], "没有选项 --x"),
+        (["vm", "list", "x"], "多余的参数：x"),
+        (["vm", "lst"], "没有命令 'lst'"),
+        (["statement", "show", "tax"], "缺少选项 '--month'"),
+        (["vm", "create", "a", "--count", "x"], "'--count' 的取值有误"),
+    ]:
+        done = ran(*arguments, "--lang", "zh")
+        assert done.returncode == 2 and why in done.stderr.splitlines()[1], done.stderr

@@ -10,7 +10,7 @@ import pytest
 import yaml
 from hypothesis import strategies as st
 
-from cli import output, session
+from cli import output, session, texts
 
 ROWS = [
     {"metadata": {"name": "one-window", "tenant": "tax"}, "spec": {"granted": 48, "price": "0.50"}, "labels": {"系统": "一窗"}},
@@ -78,3 +78,23 @@ def test_an_escape_sequence_in_data_never_reaches_the_terminal(capsys: pytest.Ca
 def test_a_text_is_never_narrower_than_its_letters(text: str) -> None:
     assert 0 <= output.width(text) <= 2 * len(text)
     assert output.width("税务局") == 6 and output.width("ＡＢ") == 4 and output.width("e\u0301") == 1
+
+
+def test_tables_say_local_time_and_chinese_states_and_programs_get_what_the_api_has(capsys: pytest.CaptureFixture[str]) -> None:
+    rows = [{"name": "running", "state": "running", "since": "2026-09-30T16:00:00.123456Z", "paused": False}]
+    columns: list[output.Column] = ["name", ("状态", "state"), ("起", "since"), ("暂停", "paused")]
+    texts.settle("zh")
+    try:
+        assert shown("table", rows, capsys, columns).splitlines()[1] == "running  运行中  2026-10-01T00:00:00+08:00  否"
+        assert shown("csv", rows, capsys, columns).splitlines()[1] == "running,running,2026-09-30T16:00:00.123456Z,false"
+        assert all(texts.code_of(texts.state(code)) == code for code in ("waiting_for_approval", "running", "ended", "lost"))
+    finally:
+        texts.settle("en")
+
+
+def test_an_empty_table_says_so_beside_the_data(capsys: pytest.CaptureFixture[str]) -> None:
+    output.show(_context("table"), [], COLUMNS)
+    captured = capsys.readouterr()
+    assert captured.out.startswith("NAME") and captured.err == "none\n"
+    output.show(_context("json"), [], COLUMNS)
+    assert capsys.readouterr() == ("[]\n", "")

@@ -3,6 +3,7 @@
 A lease lasts while this process shows a sign of life; a process that is stopped loses its leases, and its late writes meet a newer fence.
 """
 
+import functools
 import queue
 import threading
 from typing import Final
@@ -40,6 +41,7 @@ class Reconciler:
         self._worker: model.Worker | None = None
         self._leased: queue.SimpleQueue[model.Resource | None] = queue.SimpleQueue()
         self._free = threading.Semaphore(threads)
+        self._in_hand: set[tuple[str, model.Fence]] = set()  # what is really carried, or waits in `_leased` for a thread
         self._stopping = threading.Event()
         self._running: list[threading.Thread] = []
         self._reason = ""
@@ -119,13 +121,18 @@ class Reconciler:
             for _ in range(free - len(leased)):
                 self._free.release()
         for resource in leased:
+            self._in_hand.add((resource.id, resource.fence))
             self._leased.put(resource)
         return bool(leased)
 
     def _keep(self) -> None:
+        """Renew what is in hand.  A lease that no thread carries, because a commit was lost or a step failed, runs out and is leased anew."""
         while not self._stopping.wait(self._lease_s / RENEWALS):
+            carried = [resource_id for resource_id, _ in self._in_hand.copy()]
             try:
-                self._database.lane.run(lambda tx: provisioners.renew(tx, self._id, self._lease_s))
+                self._database.lane.run(
+                    functools.partial(provisioners.renew, worker_id=self._id, resource_ids=carried, lease_s=self._lease_s)
+                )
                 self._bury()
             except errors.GovpoolError:
                 _log.warning("reconciler.cannot_renew", exc_info=True)
@@ -141,6 +148,7 @@ class Reconciler:
             except Exception:
                 _log.error("reconciler.step_failed", resource=resource.id, exc_info=True)
             finally:
+                self._in_hand.discard((resource.id, resource.fence))
                 self._free.release()
 
     def _carry_one(self, resource: model.Resource) -> None:

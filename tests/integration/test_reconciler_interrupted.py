@@ -1,0 +1,66 @@
+"""The reconciler through a database that fails it for a moment: what it held is carried on by the next holder, never kept for ever."""
+
+import pathlib
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from control.reconciler import conclusion
+from provisioners.model import State
+from store import faults
+from store.transaction import Transaction
+from tests.integration import lab_process
+from tests.integration.reconciler_world import World, lab_cloud, wait
+
+
+@pytest.fixture
+def lab(tmp_path: pathlib.Path) -> Iterator[lab_process.Lab]:
+    """A fresh lab cloud."""
+    with lab_cloud(tmp_path) as running:
+        yield running
+
+
+@pytest.fixture
+def world(database_url: str, lab: lab_process.Lab) -> Iterator[World]:
+    """A department with a pool over it."""
+    made = World(database_url, lab)
+    yield made
+    made.close()
+
+
+def test_a_step_whose_commit_failed_is_taken_up_again_by_the_same_process(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    conclude = conclusion.conclude
+    failed: list[int] = []
+
+    def interrupted(tx: Transaction, *given: Any, **more: Any) -> Any:
+        if not failed:
+            failed.append(1)
+            raise faults.REPEAT()
+        return conclude(tx, *given, **more)
+
+    monkeypatch.setattr(conclusion, "conclude", interrupted)
+    resource_id = world.want("档案-01")
+    with world.working():
+        wait(lambda: world.get(resource_id).state is State.RUNNING, 20)
+    assert len(world.lab.guests(resource_id)) == 1
+
+
+def test_rows_that_were_leased_by_a_commit_of_unknown_outcome_are_leased_again(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = world.database.lane.run
+    lost: list[Any] = []
+
+    def unknown(use_case: Any, on_refusal: Any = None) -> Any:
+        done = run(use_case, on_refusal)
+        if not lost and isinstance(done, list) and done:
+            lost.append(done)
+            raise faults.REPEAT()
+        return done
+
+    resource_id = world.want("档案-02")
+    monkeypatch.setattr(world.database.lane, "run", unknown)
+    with world.working():
+        wait(lambda: world.get(resource_id).state is State.RUNNING, 20)
+    assert lost

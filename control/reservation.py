@@ -12,10 +12,13 @@ from typing import Any, Final
 from control import plan
 from metering import service as metering
 from orders import model
+from orders import service as orders
 from pools import service as pools
 from primitives import errors, ids
+from provisioners import changes
 from provisioners import faults as provisioners_faults
 from provisioners import model as provisioners_model
+from provisioners import rules as provisioners_rules
 from provisioners import service as provisioners
 from quotas import service as quotas
 from store.transaction import Transaction
@@ -79,6 +82,9 @@ def hold(tx: Transaction, ground: Ground, wishes: Sequence[LineWish]) -> list[mo
     lines: list[model.Line] = []
     for wish, several in zip(wishes, planned, strict=True):
         lines += [_placed(tx, ground, new) for new in several] if wish.action == "create" else [_held_change(tx, ground, wish)]
+    for resource_id, count in collections.Counter(line.resource_id for line in lines).items():
+        if count > 1:
+            raise errors.INVALID(field="lines", reason=f"{resource_id} stands in {count} of them; it may stand in one")
     return [dataclasses.replace(line, position=position) for position, line in enumerate(lines, 1)]
 
 
@@ -89,8 +95,16 @@ def give_back(tx: Transaction, lines: Sequence[model.Line]) -> None:
             quotas.release(tx, holder=line.resource_id)
             pools.release(tx, holder=line.resource_id)
         elif line.spec["amounts"] != line.spec["before"]:
-            quotas.change(tx, holder=line.resource_id, amounts=line.spec["before"])
-            pools.change(tx, holder=line.resource_id, amounts=plan.physical(line.spec["before"]))
+            _hold_as_it_is(tx, provisioners.get(tx, line.resource_id))
+
+
+def _hold_as_it_is(tx: Transaction, resource: provisioners_model.Resource) -> None:
+    """What a resource needs by itself; nothing if it ended, whoever ended it gave all back."""
+    if resource.ended:
+        return
+    needed = provisioners_rules.held(resource.amounts, resource.before.amounts if resource.before else {})
+    quotas.change(tx, holder=resource.id, amounts=needed)
+    pools.change(tx, holder=resource.id, amounts=plan.physical(needed))
 
 
 def _check(wish: LineWish) -> None:
@@ -159,6 +173,10 @@ def _held_change(tx: Transaction, ground: Ground, wish: LineWish) -> model.Line:
     planned: dict[str, Any] = {"amounts": dict(resource.amounts), "before": dict(resource.amounts), "monthly_micro": 0}
     planned["bin_days"] = 0 if wish.purge else ground.bin_days
     if wish.action == plan.CHANGING[wish.kind]:
+        changes.changed(
+            resource, wish.action, spec={}, amounts=None, order_id="", now=ground.at
+        )  # raises unless it could be done now
+        orders.nothing_waits(tx, resource_id=resource.id)
         amounts, spec = plan.changed(wish.kind, wish.wish, resource.spec, catalog)
         held = {name: max(amounts.get(name, 0), resource.amounts.get(name, 0)) for name in {*amounts, *resource.amounts}}
         quotas.change(tx, holder=resource.id, amounts=held)

@@ -36,6 +36,14 @@ NAME_HELD: Final = errors.Fault(
     mend_en="choose another name, or withdraw the other order: govpool order list",
     mend_zh="请另选名称，或撤回该订单：govpool order list",
 )
+WAITS: Final = errors.Fault(
+    "order.waits",
+    errors.Kind.CONFLICT,
+    en="order {order} waits for approval and holds another size for {name}",
+    zh="订单 {order} 正待审批，已为 {name} 预留另一规格",
+    mend_en="wait for its decision, or withdraw it first: govpool order withdraw {order}",
+    mend_zh="请等待该订单审批，或先撤回：govpool order withdraw {order}",
+)
 RULE_UNKNOWN: Final = errors.Fault(
     "approval_rule.unknown",
     errors.Kind.NOT_FOUND,

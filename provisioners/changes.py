@@ -127,8 +127,8 @@ def undeleted(resource: Resource, *, order_id: str, now: datetime.datetime) -> R
 
 
 def expired(resource: Resource, now: datetime.datetime) -> Resource:
-    """Its time in the bin is over; no order asked for it."""
-    return _next(dataclasses.replace(resource, desired=Desired.DOWN, bin_until_at=None), "delete", "", now)
+    """Its time in the bin is over.  No order asked for that, but one may still wait for it to come to rest in the bin."""
+    return _next(dataclasses.replace(resource, desired=Desired.DOWN, bin_until_at=None), "delete", resource.order_id, now)
 
 
 def refused(resource: Resource, reason: model.Reason, now: datetime.datetime) -> Resource:
@@ -159,19 +159,18 @@ def confirmed(resource: Resource, now: datetime.datetime) -> Resource:
 
 def given_up(resource: Resource, reason: model.Reason, now: datetime.datetime) -> Resource:
     """The change under way was refused for good: what was wanted before holds again."""
-    before = resource.before
-    fallen = resource
-    if before is not None and resource.desired is Desired.UP:
-        fallen = dataclasses.replace(resource, amounts=before.amounts, spec=before.spec, power=before.power, before=None)
     return restated(
-        dataclasses.replace(fallen, observed_generation=resource.generation, order_id="", reason=reason, failures=0), now
+        dataclasses.replace(
+            _fallen_back(resource), observed_generation=resource.generation, order_id="", reason=reason, failures=0
+        ),
+        now,
     )
 
 
 def lost(resource: Resource, now: datetime.datetime) -> Resource:
-    """The cloud no longer shows it.  The facts stay, so that a sweep can find it again."""
+    """The cloud no longer shows it.  The facts stay, so that a sweep can find it again; a change under way will not come about."""
     return dataclasses.replace(
-        resource,
+        _fallen_back(resource) if resource.pending else resource,
         state=State.LOST,
         state_since_at=now,
         look=False,
@@ -212,6 +211,16 @@ def _next(resource: Resource, action: str, order_id: str, now: datetime.datetime
             resource, action=action, order_id=order_id, generation=resource.generation + 1, next_at=now, reason=None
         ),
         now,
+    )
+
+
+def _fallen_back(resource: Resource) -> Resource:
+    """With what was wanted before the change under way; out of the bin, if it was on its way there."""
+    before = resource.before
+    if before is None or resource.desired is Desired.DOWN:
+        return resource
+    return dataclasses.replace(
+        resource, desired=Desired.UP, bin_until_at=None, amounts=before.amounts, spec=before.spec, power=before.power, before=None
     )
 
 

@@ -17,7 +17,7 @@ from pools import service as pools
 from primitives import canonical, clock
 from provisioners import changes, contract, model
 from provisioners import service as provisioners
-from provisioners.model import Desired, State
+from provisioners.model import State
 from quotas import service as quotas
 from store import installation
 from store.transaction import Transaction
@@ -35,6 +35,11 @@ LOST: Final = notice.declare(
 FOUND: Final = notice.declare("resource.found", en="{name}, which was lost, is there again", zh="此前丢失的 {name} 已重新出现")
 OVERTAKEN: Final = model.Reason(
     code="resource.overtaken", en="it was deleted before this change came about", zh="该变更完成之前资源已被删除"
+)
+GIVEN_UP: Final = model.Reason(
+    code="resource.written_off",
+    en="it was written off: its cloud never answered for it",
+    zh="资源已核销：其所在云平台未予确认",
 )
 
 
@@ -69,14 +74,16 @@ def gone(tx: Transaction, resource: model.Resource) -> model.Resource:
 
 def written_off(tx: Transaction, resource: model.Resource) -> model.Resource:
     """Two persons gave it up: what it held goes back although its cloud never confirmed absence."""
-    return _end(tx, resource, State.WRITTEN_OFF, None)
+    return _end(tx, resource, State.WRITTEN_OFF, GIVEN_UP)
 
 
 def lost(tx: Transaction, resource: model.Resource) -> model.Resource:
     """The cloud no longer shows it: it is not used any more, its quota stays held until somebody deletes it or it shows up."""
+    missing = dataclasses.replace(changes.lost(resource, tx.now()), reason=_reason_of_loss())
     if resource.pending:
+        _hold(tx, resource, missing.amounts)
         _settle(tx, resource, resource.order_id, orders_model.Outcome.FAILED, _reason_of_loss())
-    missing = used(tx, dataclasses.replace(changes.lost(resource, tx.now()), reason=_reason_of_loss()), tx.now())
+    missing = used(tx, missing, tx.now())
     _tell(tx, resource, LOST, None)
     trail(tx, missing, "resource.lose")
     return provisioners.store(tx, resource, missing)
@@ -93,6 +100,7 @@ def found_again(tx: Transaction, resource: model.Resource, facts: contract.Facts
 def used(tx: Transaction, resource: model.Resource, at: datetime.datetime) -> model.Resource:
     """Append the usage event that says the resource's state from `at` on; never before its last one.  The row with the next sequence."""
     moment = at if resource.usage_at is None else max(at, resource.usage_at)
+    present = resource.before if resource.pending and resource.before else resource  # a change under way is not there yet
     event = metering_model.UsageEvent(
         id=f"{resource.id}.{resource.usage_sequence + 1}",
         source=f"urn:govpool:{installation.get(tx).id}:reconciler",
@@ -102,7 +110,7 @@ def used(tx: Transaction, resource: model.Resource, at: datetime.datetime) -> mo
         project=resource.project,
         kind=resource.kind,
         state=_usage_state(resource),
-        amounts=dict(resource.amounts),
+        amounts=dict(present.amounts),
         sequence=resource.usage_sequence + 1,
         dimensions={
             "pool": resource.pool,
@@ -153,9 +161,10 @@ def _end(tx: Transaction, resource: model.Resource, state: State, reason: model.
         ended = used(tx, ended, tx.now())
     for order_id in resource.superseded:
         _settle(tx, resource, order_id, orders_model.Outcome.FAILED, OVERTAKEN)
+    gone = state is State.GONE
+    outcome = orders_model.Outcome.DELIVERED if gone else orders_model.Outcome.FAILED
+    _settle(tx, resource, resource.order_id, outcome, None if gone else reason)
     failed = state is State.FAILED
-    outcome = orders_model.Outcome.FAILED if failed else orders_model.Outcome.DELIVERED
-    _settle(tx, resource, resource.order_id, outcome, reason if failed else None)
     if failed:
         _tell(tx, resource, FAILED, reason)
     trail(tx, ended, f"resource.{'fail' if failed else 'release'}", reason if failed else None)

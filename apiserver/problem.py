@@ -8,6 +8,7 @@ from typing import Annotated, Any, Final
 
 import msgspec
 
+from apiserver import wording
 from primitives import errors
 from primitives.errors import Kind
 
@@ -71,6 +72,8 @@ def status_of(error: errors.GovpoolError) -> int:
 def of(error: errors.GovpoolError, lang: str, trace: str) -> Problem:
     """The problem details of an error in 'zh' or 'en'."""
     kind = error.fault.kind
+    if error.fault is errors.INVALID and lang == "zh":
+        error = errors.INVALID(**(error.values | {"reason": wording.chinese(str(error.values["reason"]))}), findings=error.findings)
     return Problem(
         type=f"urn:govpool:problem:{error.code}",
         title=_TITLES[kind][1 if lang == "zh" else 0],

@@ -7,6 +7,7 @@ import msgspec
 from apiserver import route
 from control import backup, case
 from control.recovery import acceptance
+from primitives import errors
 from store.transaction import Transaction
 
 
@@ -69,6 +70,8 @@ class Restored(msgspec.Struct, kw_only=True):
 
 def create(call: route.Call) -> case.Answer:
     """Write a backup of the present state into the server's folder."""
+    if call.dry_run:
+        raise errors.INVALID(field="dry_run", reason="a backup cannot be rehearsed")
     return backup.create(call.wiring, backup.folder_of(call.wiring.settings, call.wiring.database.url), call.context)
 
 

@@ -46,6 +46,10 @@ counts = records.counts
 due = records.due
 at_work = records.at_work
 listed = records.listed
+list_scoped = records.listed
+take_in = records.take_in
+open_attempt_of = attempt_records.open_of
+sender_returned = attempt_records.returned
 disputed = records.disputed
 get_many = records.get_many
 find = records.named
@@ -73,13 +77,6 @@ def want(tx: transaction.Transaction, *wanted: model.WantedResource) -> list[mod
     records.insert(tx, born)
     _hint(tx)
     return born
-
-
-def take_in(tx: transaction.Transaction, resource: model.Resource) -> None:
-    """The row, as it stands, of what a cloud holds already or held; raises what the database raises for a known id or a taken name."""
-    bare = dataclasses.replace(resource, facts=contract.Facts())
-    records.insert(tx, [bare])
-    records.put(tx, bare, resource)
 
 
 def change_wanted(
@@ -155,11 +152,6 @@ def get(tx: transaction.Transaction, resource_id: str) -> model.Resource:
     if found is None:
         raise faults.UNKNOWN(resource=resource_id)
     return found
-
-
-def list_scoped(tx: transaction.Transaction, wanted: records.Filter, *, after: str = "", limit: int = 100) -> list[model.Resource]:
-    """Resources by age, behind the id `after`; `wanted.tenant_ids` is the caller's scope."""
-    return records.listed(tx, wanted, after=after, limit=limit)
 
 
 def find_anywhere(
@@ -262,11 +254,6 @@ def open_attempt(
     return store(tx, current, dataclasses.replace(resource, attempts_made=attempt.number)), attempt
 
 
-def open_attempt_of(tx: transaction.Transaction, resource_id: str) -> model.Attempt | None:
-    """The attempt that is open."""
-    return attempt_records.open_of(tx, resource_id)
-
-
 def close_attempt(
     tx: transaction.Transaction,
     attempt: model.Attempt,
@@ -280,11 +267,6 @@ def close_attempt(
     named = "" if attempt.action == model.CLEAN else cloud_id
     if not attempt_records.close(tx, attempt.id, fence, outcome=outcome, cloud_id=named, detail=detail):
         raise model.FencedOutError(f"attempt {attempt.id} of {attempt.resource_id} is no longer ours")
-
-
-def sender_returned(tx: transaction.Transaction, attempt_id: str) -> None:
-    """The sender certainly sends nothing more under this attempt; needs no fence."""
-    attempt_records.returned(tx, attempt_id)
 
 
 def sender_known_dead(tx: transaction.Transaction, attempt: model.Attempt, here: rules.Here) -> bool:

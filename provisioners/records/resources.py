@@ -100,6 +100,13 @@ def insert(tx: transaction.Transaction, resources: Sequence[model.Resource]) -> 
     tx.many(_INSERT, [_row(resource) for resource in resources])
 
 
+def take_in(tx: transaction.Transaction, resource: model.Resource) -> None:
+    """The row, as it stands, of what a cloud holds already or held; raises what the database raises for a known id or a taken name."""
+    bare = dataclasses.replace(resource, facts=contract.Facts())
+    insert(tx, [bare])
+    put(tx, bare, resource)
+
+
 def put(tx: transaction.Transaction, before: model.Resource, after: model.Resource) -> None:
     """Write what changed between the row as read in this transaction and `after`."""
     if before == after:

@@ -17,7 +17,7 @@ import msgspec
 import structlog
 from starlette import requests, responses, routing, types
 
-from apiserver import decode, faults, problem, route, routes
+from apiserver import decode, faults, outage, problem, route, routes
 from control import case, login
 from primitives import clock, errors, ids
 
@@ -88,18 +88,11 @@ class Api:
                 response = _no_method(by_method, request)
             else:
                 response = await self._run(declared, request, trace, lang)
-        except errors.GovpoolError as error:
-            response = problem_response(error, lang, trace)
-            if error.fault.kind is errors.Kind.UNAUTHENTICATED:
-                self.wiring.strangers.count(_source(request))
-            if response.status_code >= 500:
-                _log.warning("request.unavailable", trace=trace, code=error.code, values=error.values)
         except requests.ClientDisconnect:
             _log.info("request.abandoned", trace=trace)
             return
-        except Exception:
-            _log.exception("request.failed", trace=trace, method=request.method, path=request.url.path)
-            response = problem_response(errors.INTERNAL(), lang, trace)
+        except Exception as error:
+            response = self._refused(error, request, lang, trace)
         finally:
             self._waiting -= 1
         response.headers["X-Request-Id"] = trace
@@ -110,6 +103,20 @@ class Api:
         ms = round((clock.monotonic_s() - started) * 1000)
         _log.info("request", trace=trace, method=request.method, route=path, status=response.status_code, ms=ms)
         await response(request.scope, request.receive, send)
+
+    def _refused(self, error: Exception, request: requests.Request, lang: str, trace: str) -> responses.Response:
+        """The answer to what went wrong.  A defect is logged with its traceback; an outage of the database is no defect."""
+        if outage.is_one(error):
+            _log.warning("request.outage", trace=trace, reason=str(error))
+            error = faults.DATABASE()
+        elif not isinstance(error, errors.GovpoolError):
+            _log.error("request.failed", trace=trace, method=request.method, path=request.url.path, exc_info=error)
+            error = errors.INTERNAL()
+        if error.fault.kind is errors.Kind.UNAUTHENTICATED:
+            self.wiring.strangers.count(_source(request))
+        if error.fault.kind is errors.Kind.UNAVAILABLE:
+            _log.warning("request.unavailable", trace=trace, code=error.code, values=error.values)
+        return problem_response(error, lang, trace)
 
     async def _run(self, declared: route.Route, request: requests.Request, trace: str, lang: str) -> responses.Response:
         if self._waiting > WAITING_MAX and not declared.open:

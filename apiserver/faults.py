@@ -93,6 +93,14 @@ CURSOR: Final = errors.Fault(
     mend_en="start again without cursor",
     mend_zh="请去掉 cursor 重新查询",
 )
+DATABASE: Final = errors.Fault(
+    "server.database",
+    Kind.UNAVAILABLE,
+    en="the database does not answer right now",
+    zh="数据库暂时没有响应",
+    mend_en="repeat the same request with the same Idempotency-Key in a moment",
+    mend_zh="请稍后使用相同的 Idempotency-Key 重试",
+)
 NOT_READY: Final = errors.Fault(
     "server.not_ready",
     Kind.UNAVAILABLE,

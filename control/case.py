@@ -232,6 +232,8 @@ def _line(
 
 
 def _pass_on(done: "concurrent.futures.Future[Answer]", outer: "concurrent.futures.Future[Answer]") -> None:
+    if not outer.set_running_or_notify_cancel():
+        return  # nobody waits for the answer any more; what was done is done
     error = done.exception()
     if isinstance(error, _RehearsedError):
         outer.set_result(error.answer)

@@ -25,6 +25,9 @@ DIALECTS: Final[dict[str, engine.Dialect]] = {
 LANE_LOCK: Final = 0x676F76706F6F6C
 """Key of the PostgreSQL advisory lock under which batches of all processes are serial ('govpool' in ASCII)."""
 
+IDLE_S: Final = 30
+"""A process that stands still in the middle of a batch loses it after this, so that it cannot keep the lock from all others."""
+
 _LISTS: Final = frozenset({list, tuple})
 _PRAGMAS: Final = {
     "journal_mode": "wal",
@@ -167,6 +170,8 @@ class PostgresqlConnection:
         durable = self._raw.execute("SHOW synchronous_commit").fetchone()
         if durable is not None and durable[0] == "off" and not read_only:
             self._raw.execute("SET synchronous_commit = on")
+        if not read_only:
+            self._raw.execute(f"SET idle_in_transaction_session_timeout = '{IDLE_S}s'")
 
     def rows(self, text: str, parameters: Mapping[str, Any] | None) -> list[dict[str, Any]]:
         cursor = self._raw.execute(text, parameters)
@@ -207,7 +212,9 @@ class PostgresqlConnection:
         self._raw.execute("ROLLBACK TO use_case; RELEASE use_case")
 
     def commit(self) -> None:
-        self._raw.execute("COMMIT")
+        said = self._raw.execute("COMMIT").statusmessage
+        if said != "COMMIT":  # of a failed transaction it says ROLLBACK, and no error
+            raise RuntimeError(f"the database answered {said} to COMMIT")
 
     def rollback(self) -> None:
         import psycopg

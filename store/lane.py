@@ -69,7 +69,9 @@ class Lane:
         return waiting.future
 
     def run(self, use_case: UseCase[T], on_refusal: OnRefusal | None = None) -> T:
-        """Submit and wait.  Never call it from inside a use case."""
+        """Submit and wait.  From inside a use case it would wait for itself for ever, so it raises RuntimeError there."""
+        if threading.current_thread() is self._thread:
+            raise RuntimeError("a use case waits for the lane that runs it")
         return self.submit(use_case, on_refusal).result()
 
     def backlog(self) -> int:
@@ -123,17 +125,16 @@ class Lane:
     def _forget_connection(self) -> None:
         broken, self._connection = self._connection, None
         if broken is not None:
-            try:
-                broken.rollback()
-                broken.close()
-            except Exception as error:
-                _log.warning("lane.close_failed", reason=str(error))
+            for end in (broken.rollback, broken.close):
+                try:
+                    end()
+                except Exception as error:
+                    _log.warning("lane.close_failed", reason=str(error))
 
     def _answer_lost(self, batch: list[_Outcome]) -> None:
-        if not batch and self._queue:  # the transaction could not even begin: its first caller must hear it
-            waiting = self._queue.popleft()
-            if waiting.future.set_running_or_notify_cancel():
-                batch.append(_Outcome(waiting))
+        if not batch:  # the transaction could not even begin: all who wait must hear it now, not after a time-out each
+            waiting = [self._queue.popleft() for _ in range(len(self._queue))]
+            batch = [_Outcome(one) for one in waiting if one.future.set_running_or_notify_cancel()]
         for outcome in batch:
             outcome.waiting.future.set_exception(faults.REPEAT())
 
@@ -145,7 +146,7 @@ def _run_one(connection: engines.Connection, outcome: _Outcome) -> None:
         connection.release()
         outcome.hints = tx.after_commit
         return
-    except Exception as error:
+    except BaseException as error:  # whatever it is, it is this caller's: the lane must outlive it
         outcome.error = error
         _undo(connection)
     if outcome.waiting.on_refusal is not None:
@@ -157,7 +158,7 @@ def _record_refusal(connection: engines.Connection, outcome: _Outcome, on_refusa
     try:
         on_refusal(tx, outcome.error or errors.INTERNAL())
         connection.release()
-    except Exception as error:
+    except BaseException as error:
         _log.error("lane.refusal_not_audited", reason=str(error))
         outcome.error = faults.AUDIT_UNAVAILABLE()
         _undo(connection)
@@ -179,4 +180,7 @@ def _answer(outcome: _Outcome) -> None:
         return
     outcome.waiting.future.set_result(outcome.result)
     for hint in outcome.hints:
-        hint()
+        try:
+            hint()
+        except Exception:
+            _log.warning("lane.hint_failed", exc_info=True)

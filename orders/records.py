@@ -37,7 +37,7 @@ _WAITING_LINE: Final = (
     .order_by(_O.c.number)
 )
 _DECISIONS: Final = sa.select(_D).where(columns.among(_D.c.order_id, "ids")).order_by(_D.c.decided_at, _D.c.id)
-_HELD: Final = sa.select(_L.c.held_name).where(columns.among(_L.c.held_name, "asked"))
+_HELD: Final = sa.select(_L.c.held_name).where(columns.among(_L.c.held_name, "asked"), _L.c.held_name.is_not(None))
 _MOVE: Final = (
     sa.update(_O)
     .where(_O.c.id == sa.bindparam("key"), _O.c.state == sa.bindparam("was"))

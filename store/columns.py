@@ -86,6 +86,10 @@ class among(elements.ColumnElement[bool]):
         self.column = column
         self.bind = sa.bindparam(parameter, type_=sa.types.NullType())
 
+    def self_group(self, against: Any = None) -> Any:
+        """Itself: SQLAlchemy would write `... = 1` around a condition on SQLite, and no index would serve it."""
+        return self
+
     __visit_name__ = "among"
     _traverse_internals: Any = [  # noqa: RUF012 -- SQLAlchemy reads the list as it is
         ("column", sa.sql.visitors.InternalTraversal.dp_clauseelement),

@@ -29,6 +29,7 @@ IDLE_S: Final = 30
 """A process that stands still in the middle of a batch loses it after this, so that it cannot keep the lock from all others."""
 
 _LISTS: Final = frozenset({list, tuple})
+
 _PRAGMAS: Final = {
     "journal_mode": "wal",
     "synchronous": 2,
@@ -161,24 +162,23 @@ class PostgresqlConnection:
 
     def __init__(self, url: str, *, read_only: bool = False) -> None:
         import psycopg
+        from psycopg.rows import dict_row
 
         try:
-            self._raw = psycopg.connect(url, autocommit=True, connect_timeout=10, application_name="govpool")
+            self._raw = psycopg.connect(url, autocommit=True, connect_timeout=10, application_name="govpool", row_factory=dict_row)
         except psycopg.Error as error:
             raise faults.UNREACHABLE(reason=str(error).strip()) from error
         self._raw.prepared_max = 1000  # a server has some hundred statements; the driver's 100 would push out those of each order
         durable = self._raw.execute("SHOW synchronous_commit").fetchone()
-        if durable is not None and durable[0] == "off" and not read_only:
+        if durable is not None and durable["synchronous_commit"] == "off" and not read_only:
             self._raw.execute("SET synchronous_commit = on")
         if not read_only:
             self._raw.execute(f"SET idle_in_transaction_session_timeout = '{IDLE_S}s'")
 
     def rows(self, text: str, parameters: Mapping[str, Any] | None) -> list[dict[str, Any]]:
         cursor = self._raw.execute(text, parameters)
-        if cursor.description is None:
-            return []
-        names = [column.name for column in cursor.description]
-        return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+        # The number of columns, and not `description`, which makes an object for each of them.
+        return cursor.fetchall() if cursor.pgresult is not None and cursor.pgresult.nfields else []
 
     def changed(self, text: str, parameters: Mapping[str, Any]) -> int:
         return self._raw.execute(text, parameters).rowcount
@@ -198,12 +198,12 @@ class PostgresqlConnection:
 
     def savepoint(self) -> int:
         # One round trip for both; clock_timestamp() and never now(), which stands still within the batch.
-        cursor = self._raw.execute("SAVEPOINT use_case; SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint")
+        cursor = self._raw.execute("SAVEPOINT use_case; SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint AS now_us")
         cursor.nextset()
         row = cursor.fetchone()
         if row is None:
             raise RuntimeError("the database gave no time")
-        return int(row[0]) + clock.to_us(clock.from_us(0) + clock.offset())
+        return int(row["now_us"]) + clock.to_us(clock.from_us(0) + clock.offset())
 
     def release(self) -> None:
         self._raw.execute("RELEASE use_case")

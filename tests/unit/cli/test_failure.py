@@ -40,6 +40,20 @@ def test_the_four_lines_in_chinese(capsys: pytest.CaptureFixture[str]) -> None:
     )
 
 
+def test_what_the_parser_says_is_said_in_chinese(capsys: pytest.CaptureFixture[str]) -> None:
+    from cli import main
+
+    for arguments, words in [
+        (["vm", "lst"], "没有命令"),
+        (["vm", "create", "web"], "缺少"),
+        (["vm", "list", "--colour"], "没有"),
+        (["vm", "list", "extra"], "多余"),
+    ]:
+        assert main.run([*arguments, "--lang", "zh"]) == 2
+        assert words in capsys.readouterr().err, arguments
+    texts.settle("en")
+
+
 def test_findings_are_listed_and_bounded(capsys: pytest.CaptureFixture[str]) -> None:
     findings = [{"place": f"line {n}", "code": "x", "detail": "wrong"} for n in range(25)]
     failure.tell(api.ProblemError(PROBLEM | {"findings": findings}, 400), ["apply"])

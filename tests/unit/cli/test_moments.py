@@ -18,7 +18,10 @@ def test_what_is_no_moment_stays() -> None:
         assert moments.local(text) == text
 
 
-@given(st.datetimes(min_value=datetime.datetime(1970, 1, 2), max_value=datetime.datetime(9999, 12, 30)))
+FIRST, LAST = (datetime.datetime.fromisoformat(day) for day in ("1970-01-02", "9999-12-30"))
+
+
+@given(st.datetimes(min_value=FIRST, max_value=LAST))
 def test_a_moment_stays_the_same_moment(at: datetime.datetime) -> None:
     said = datetime.datetime.fromisoformat(moments.local(at.isoformat() + "Z"))
     assert said == at.replace(tzinfo=datetime.UTC, microsecond=0)

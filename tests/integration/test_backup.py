@@ -1,9 +1,7 @@
-"""Backups through a real server process: whole or not there, checked to the last byte, restored onto either database; and the drill."""
+"""Backups through a real server process: whole or not there, checked to the last byte, restored onto either database."""
 
 import contextlib
-import csv
 import hashlib
-import io
 import json
 import pathlib
 import random
@@ -25,31 +23,11 @@ from control import schema
 from primitives import errors
 from store import backup, columns
 from store import database as store_database
-from tests.integration import checker, lab_process, places
-from tests.integration.process import Command, Server, initialised, serving
-from tests.integration.reconciler_world import lab_cloud, wait
-from tests.integration.tenants_server import City, refused
-from tests.integration.test_recovery import recorded
-
-WORKING = ("--set", "workers=4", "--set", "sweep_s=1", "--set", "lease_s=5", "--set", "log_level=error")
-IDLE = ("--set", "workers=0", "--set", "log_level=error")
-POOL = """\
-{apiVersion: govpool/v1, kind: Pool, metadata: {name: gov}, spec: {name: 市级资源池, driver: lab, driver_settings: {url: "%s", poll_s: 0}}}
-"""
-GRANT = "---\n{apiVersion: govpool/v1, kind: Grant, metadata: {name: %s, tenant: %s}, spec: {granted: %d}}\n"
-PRICES = """\
-apiVersion: govpool/v1
-kind: PriceBook
-metadata: {name: "2026"}
-spec:
-  valid_from: "2026-01-01T00:00:00+08:00"
-  currency: CNY
-  prices:
-    - {sku: vm-vcpu, kind: VirtualMachine, name: cpu_milli, unit: vCPU-Hours, price: "900"}
-    - {sku: vm-ram, kind: VirtualMachine, name: ram_mib, unit: GiB-Hours, price: "300"}
-    - {sku: vm-disk, kind: VirtualMachine, name: disk_gib, unit: GiB-Hours, price: "7", states: [running, stopped]}
-    - {sku: volume-disk, kind: Volume, name: disk_gib, unit: GiB-Hours, price: "6", states: [running, stopped]}
-"""
+from tests.integration import places
+from tests.integration.process import Command, initialised, serving
+from tests.integration.reconciler_world import wait
+from tests.integration.tenants_server import refused
+from tests.integration.town import IDLE, Town
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
@@ -57,35 +35,6 @@ def url(request: pytest.FixtureRequest, tmp_path: pathlib.Path) -> Iterator[str]
     """An empty database, once on each kind."""
     with places.empty_database(request, tmp_path) as made:
         yield made
-
-
-class Town:
-    """A served installation with the folder of its backups, and people who sign in to it again after a restore."""
-
-    def __init__(self, url: str, folder: pathlib.Path) -> None:
-        self.url, self.folder = url, folder
-        self.backups = folder / "backups"
-        self.codes = initialised(folder, "--database", url, "--code", "nanhai")
-
-    @contextlib.contextmanager
-    def served(self, *options: str) -> Iterator[City]:
-        """A server process; its three administrators signed in with the codes at hand."""
-        with serving(self.folder, "--database", self.url, "--set", f"backup_folder={self.backups}", *(options or IDLE)) as server:
-            city = City(server.url, None, *(api.Client(server.url) for _ in range(3)))  # type: ignore[arg-type]
-            city.system, city.security, city.audit = (
-                city.login(self.codes[f"{role}_admin"]) for role in ("system", "security", "audit")
-            )
-            self.server: Server = server
-            try:
-                yield city
-            finally:
-                for client in city.clients:
-                    client.close()
-
-    def restore(self, path: pathlib.Path, *options: str) -> None:
-        """`govpool restore run` at the console; keeps the new codes."""
-        text = Command(self.folder).ok("restore", "run", str(path), "--database", self.url, *options, "--yes", "-o", "csv")
-        self.codes = {role: code for _, role, code in list(csv.reader(io.StringIO(text)))[1:]}
 
 
 # -- the file ------------------------------------------------------------------------------------------------------------------------
@@ -264,159 +213,7 @@ def test_a_restore_that_is_killed_half_way_does_not_start(url: str, tmp_path: pa
         assert old_tenant(url) == "old-one", "what was replaced stays aside"
 
 
-# -- the drill -----------------------------------------------------------------------------------------------------------------------
-
-
-class Drill(Town):
-    """A town with a pool over a real lab cloud, a tax office that orders, and a finance officer."""
-
-    def __init__(self, url: str, folder: pathlib.Path, lab: lab_process.Lab) -> None:
-        super().__init__(url, folder)
-        self.lab = lab
-        self.restored_at = ""
-
-    def found(self, city: City) -> None:
-        """Department, people, pool, grants, prices."""
-        city.department("tax", "税务局")
-        city.system.post("/v1/projects", {"tenant": "tax", "code": "window", "name": "一窗受理平台"})
-        self.li = city.person("tax", "li.na", "李娜", "requester")
-        operator = city.person("nanhai", "zhou", "周运维", "operator")
-        self.qian = city.person("nanhai", "qian", "钱会计", "finance")
-        grants = "".join(
-            GRANT % (name, tenant, amount)
-            for tenant in ("nanhai", "tax")
-            for name, amount in {"cpu_milli": 100_000, "ram_mib": 400_000, "disk_gib": 9_000, "instances": 50}.items()
-        )
-        operator.post("/v1/apply", raw=(POOL % self.lab.url + grants).encode(), media="application/yaml")
-        self.qian.post("/v1/apply", raw=PRICES.encode(), media="application/yaml")
-        wait(lambda: bool(city.system.get("/v1/status")["sweeps"]))  # its hosts are known
-
-    def signs_in_again(self, city: City) -> None:
-        """After a restore only the administrators can: they enrol the others anew."""
-        self.qian = city.login(city.system.post("/v1/accounts/qian/enrol")["code"])
-        self.li = city.login(city.system.post("/v1/accounts/li.na/enrol")["code"])
-
-    def order(self, action: str, name: str, kind: str = "VirtualMachine", **spec: Any) -> str:
-        """Order something and wait until it is delivered; the resource's id."""
-        line = {"action": action, "kind": kind, "spec": spec | ({"name": name} if action == "create" else {})}
-        if action != "create":
-            line["resource"] = name
-        number = self.li.post("/v1/orders", {"tenant": "tax", "project": "window", "lines": [line]})["metadata"]["name"]
-        order: dict[str, Any] = {}
-
-        def delivered() -> bool:
-            nonlocal order
-            order = self.li.get(f"/v1/orders/{number}")
-            return str(order["status"]["state"]) not in ("delivering", "waiting_for_approval")
-
-        wait(delivered)
-        assert order["status"]["state"] == "delivered", order
-        return str(order["spec"]["lines"][0]["resource"])
-
-    def billed(self) -> set[str]:
-        """Resources on the draft of the month."""
-        month = time.strftime("%Y-%m", time.gmtime(time.time() + 8 * 3600))
-        return {line["resource"] for line in self.qian.get(f"/v1/statements/tax/{month}")["lines"]}
-
-    def intervals(self, resource_id: str) -> list[tuple[str, int, int, int]]:
-        """State, cpu_milli, start and end in seconds; end 0 for what lasts."""
-        from primitives import clock
-
-        def seconds(text: str) -> int:
-            return int(clock.parse(text).timestamp())
-
-        found = self.qian.get("/v1/usage-intervals", resource=resource_id)
-        rows = found["items"] if isinstance(found, dict) else found
-        return [
-            (
-                row["state"],
-                row["amounts"].get("cpu_milli", 0),
-                seconds(row["start_at"]),
-                0 if row["lasts"] else seconds(row["end_at"]),
-            )
-            for row in rows
-        ]
-
-    def swept_twice(self, city: City) -> Callable[[], bool]:
-        """Whether two sweeps of this server have ended."""
-        seen: set[str] = set()
-
-        def look() -> bool:
-            for sweep in city.system.get("/v1/status")["sweeps"]:
-                if sweep["ended_at"] and not sweep["error"] and sweep["started_at"] > self.restored_at:
-                    seen.add(sweep["started_at"])
-            return len(seen) >= 2
-
-        return look
-
-
-def test_the_drill(url: str, tmp_path: pathlib.Path) -> None:
-    """After the restore of an older backup nothing that a department got in between is deleted; it is listed for a person, disputed and on no
-    statement until two administrators accept; its intervals then equal the lab cloud's own record.
-    """
-    with lab_cloud(tmp_path) as lab:
-        drill = Drill(url, tmp_path, lab)
-        with drill.served(*WORKING) as city:
-            drill.found(city)
-            sizes = {"size": "small", "image": "debian-12"}
-            kept, grown, halted, given_back = (drill.order("create", name, **sizes) for name in ("keep", "grow", "halt", "drop"))
-            path = drill.backups / city.system.post("/v1/backups")["file"]
-            tick()  # two hours of a department's work, in seconds
-            new = drill.order("create", "new", **sizes)
-            disk = drill.order("create", "disk", "Volume", size_gib=100)
-            passed = drill.order("create", "passed", **sizes)
-            drill.order("resize", "grow", size="medium")
-            drill.order("stop", "halt")
-            drill.order("delete", "drop", purge=True)
-            tick()
-            drill.order("delete", "passed", purge=True)
-            drill.order("stop", "new")
-            second = drill.order("create", "drop", **sizes)
-            tick()
-            before = drill.billed()
-            assert {kept, grown, halted, given_back, new, disk, passed} <= before
-            token = city.system.token
-            assert drill.server.stop() == 0
-        guests, record = lab.guests(), lab.record()
-
-        drill.restore(path, "--replace")
-        drill.restored_at = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime())
-        with drill.served(*WORKING) as city:
-            assert refused(city.client(token).get, "/v1/whoami") == (401, "token.revoked")
-            drill.signs_in_again(city)
-            assert drill.billed() <= {kept}, "also before the first sweep"
-            wait(drill.swept_twice(city))
-            assert lab.guests() == guests and lab.record() == record, "nothing was deleted, changed or made"
-            assert drill.billed() == {kept}
-            happened = {one["resource"]: one["happened"] for one in city.audit.get("/v1/restore")["findings"]}
-            assert happened == {
-                new: "made", disk: "made", second: "made", passed: "passed", grown: "changed", halted: "changed", given_back: "ended",
-            }  # fmt: skip
-            assert refused(drill.qian.get, "/v1/restore") == (403, "role.forbidden")
-
-            assert not city.system.post("/v1/restore/acceptances")["accepted"]
-            assert refused(city.system.post, "/v1/restore/acceptances") == (409, "restore.accepted_already")
-            assert refused(drill.qian.post, "/v1/restore/acceptances") == (403, "role.forbidden")
-            wait(drill.swept_twice(city))
-            assert lab.guests() == guests and drill.billed() == {kept}, "one alone is not enough"
-            answer = city.audit.post("/v1/restore/acceptances")
-            assert answer["accepted"] and {one["resource"] for one in answer["findings"]} == set(happened)
-
-            assert drill.billed() == before | {second}
-            for resource_id in (kept, grown, halted, given_back, new, disk, passed, second):
-                assert drill.intervals(resource_id) == recorded(lab.file, resource_id), resource_id
-            drill.order("start", "new")
-            drill.order("delete", "grow", purge=True)
-            assert lab.guests(grown) == [], "orders go on as ever"
-            wait(lambda: checker.check(url, lab.file) == [])
-
-
 # -- inside --------------------------------------------------------------------------------------------------------------------------
-
-
-def tick() -> None:
-    """Let a whole second pass, so that what comes before and after has an interval of its own."""
-    time.sleep(1.05)
 
 
 def refusal(path: pathlib.Path) -> str:

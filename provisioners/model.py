@@ -196,7 +196,7 @@ class Worker:
     """A process that runs the reconciler, told apart from any other that ever had its pid."""
 
     id: str
-    host: str  # machine id
+    host: str  # id and name of the machine; '' if it has none
     boot: str  # boot id of the kernel
     pid_space: str  # pids mean something only within it
     pid: int

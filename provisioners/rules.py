@@ -129,16 +129,16 @@ class Here:
 def known_dead(sender: model.Worker, here: Here, seen: Iterable[model.Worker]) -> bool:
     """Whether the process of `sender` certainly sends nothing any more.
 
-    Only a proof counts, never silence: a stopped process is silent and alive.  On the same machine: the kernel was booted again, or no
-    process has its pid with its start time.  From another machine: a later worker of the same machine runs under another boot.
-    A broken database session proves nothing (the database may have restarted), so it is not asked.
+    Only a proof counts, never silence: a stopped process is silent and alive.  Under the same boot and in the same space of pids: no process
+    has its pid with its start time.  Otherwise: its machine was booted again, as we see here or by a later worker of that machine.  A
+    machine without a name proves nothing, and neither does a broken database session (the database may have restarted).
     """
+    if sender.boot == here.boot:
+        return sender.pid_space == here.pid_space and here.started_ticks.get(sender.pid) != sender.started_ticks
+    if not sender.host:
+        return False
     if sender.host == here.host:
-        if sender.boot != here.boot:
-            return True
-        if sender.pid_space != here.pid_space:
-            return False
-        return here.started_ticks.get(sender.pid) != sender.started_ticks
+        return True
     return any(other.host == sender.host and other.boot != sender.boot and other.started_at > sender.started_at for other in seen)
 
 

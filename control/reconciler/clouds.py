@@ -4,12 +4,17 @@ import dataclasses
 import threading
 from typing import Final
 
+import structlog
+
 from control.wiring import Wiring
+from pools import model as pools_model
 from pools import service as pools
-from primitives import clock
+from primitives import clock, errors
 from provisioners import contract
 
 FRESH_S: Final = 2
+
+_log = structlog.get_logger("reconciler")
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,8 +54,13 @@ class Clouds:
             if clock.monotonic_s() - self._read_at < FRESH_S and (not unless_known or unless_known in self._known):
                 return
             found = self._wiring.database.read(pools.pools)
-            self._known = {
-                pool.id: Cloud(pool_id=pool.id, pool=pool.code, driver=self._wiring.driver(pool.driver, pool.driver_settings))
-                for pool in found
-            }
+            self._known = {cloud.pool_id: cloud for pool in found if (cloud := self._cloud(pool)) is not None}
             self._read_at = clock.monotonic_s()
+
+    def _cloud(self, pool: pools_model.Pool) -> Cloud | None:
+        """None, and a line in the log, for a pool whose driver this release cannot make: it must not keep the others from their work."""
+        try:
+            return Cloud(pool_id=pool.id, pool=pool.code, driver=self._wiring.driver(pool.driver, pool.driver_settings))
+        except errors.GovpoolError as error:
+            _log.error("pool.no_driver", pool=pool.code, code=error.code, reason=error.text("en"))
+            return None

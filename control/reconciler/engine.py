@@ -3,6 +3,7 @@
 A lease lasts while this process shows a sign of life; a process that is stopped loses its leases, and its late writes meet a newer fence.
 """
 
+import contextlib
 import functools
 import queue
 import threading
@@ -42,6 +43,8 @@ class Reconciler:
         self._leased: queue.SimpleQueue[model.Resource | None] = queue.SimpleQueue()
         self._free = threading.Semaphore(threads)
         self._in_hand: set[tuple[str, model.Fence]] = set()  # what is really carried, or waits in `_leased` for a thread
+        self._over: queue.SimpleQueue[str] = queue.SimpleQueue()  # attempts whose call is over, which nobody could write down yet
+        self._gates: dict[int, threading.Semaphore] = {}  # by driver
         self._stopping = threading.Event()
         self._running: list[threading.Thread] = []
         self._reason = ""
@@ -133,6 +136,7 @@ class Reconciler:
                 self._database.lane.run(
                     functools.partial(provisioners.renew, worker_id=self._id, resource_ids=carried, lease_s=self._lease_s)
                 )
+                self._confess()
                 self._bury()
             except errors.GovpoolError:
                 _log.warning("reconciler.cannot_renew", exc_info=True)
@@ -153,12 +157,18 @@ class Reconciler:
 
     def _carry_one(self, resource: model.Resource) -> None:
         """Step by step, until the row rests, or it is the turn of others."""
-        self._clouds.of(resource.pool_id)
-        job = self._database.lane.run(lambda tx: jobs.begin(tx, self._clouds, self._id, resource.id, resource.fence))
-        steps = 0
-        while job is not None:
-            steps += 1
-            job = self._step(job, go_on=steps < conclusion.STEPS_MAX and not self._stopping.is_set())
+        with self._gate(self._clouds.of(resource.pool_id)):
+            job = self._database.lane.run(lambda tx: jobs.begin(tx, self._clouds, self._id, resource.id, resource.fence))
+            steps = 0
+            while job is not None:
+                steps += 1
+                job = self._step(job, go_on=steps < conclusion.STEPS_MAX and not self._stopping.is_set())
+
+    def _gate(self, cloud: clouds.Cloud | None) -> contextlib.AbstractContextManager[object]:
+        """No cloud gets more calls at once than it bears."""
+        if cloud is None:
+            return contextlib.nullcontext()
+        return self._gates.setdefault(id(cloud.driver), threading.Semaphore(cloud.driver.bounds.calls_at_once))
 
     def _step(self, job: jobs.Job, *, go_on: bool) -> jobs.Job | None:
         answer = self._limits.cover(job.cloud, job.resource.tenant_id) if job.step is Step.LIMIT else call.make(job)
@@ -169,10 +179,28 @@ class Reconciler:
             _log.warning(
                 "reconciler.answer_came_too_late", resource=job.resource.id, step=job.step.value, answer=repr(answer)[:500]
             )
-            attempt = job.attempt
-            if attempt is not None and attempt.worker_id == self._id and job.step is not Step.REVOKE:
-                self._database.lane.run(lambda tx: provisioners.sender_returned(tx, attempt.id))
+            self._call_is_over(job)
             return None
+        except Exception:
+            self._call_is_over(job)
+            raise
+
+    def _call_is_over(self, job: jobs.Job) -> None:
+        """The attempt could not be closed, but nothing more is sent under it: whoever settles it must know."""
+        if job.attempt is not None and job.step is not Step.REVOKE:
+            self._over.put(job.attempt.id)
+            with contextlib.suppress(errors.GovpoolError):
+                self._confess()
+
+    def _confess(self) -> None:
+        """Write down which calls are over; what cannot be written now is written with the next sign of life."""
+        for _ in range(self._over.qsize()):
+            attempt_id = self._over.get()
+            try:
+                self._database.lane.run(functools.partial(provisioners.sender_returned, attempt_id=attempt_id))
+            except errors.GovpoolError:
+                self._over.put(attempt_id)
+                raise
 
     def _here(self, job: jobs.Job) -> rules.Here:
         attempt = job.attempt

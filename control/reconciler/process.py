@@ -2,6 +2,7 @@
 
 import datetime
 import pathlib
+import platform
 
 from primitives import ids
 from provisioners import model, rules
@@ -10,9 +11,7 @@ from provisioners import model, rules
 def here(*pids: int) -> rules.Here:
     """This machine, with the start times of those of `pids` that live now."""
     alive = {pid: ticks for pid in pids if (ticks := started_ticks(pid)) is not None}
-    return rules.Here(
-        host=_text("/etc/machine-id"), boot=_text("/proc/sys/kernel/random/boot_id"), pid_space=_pid_space(), started_ticks=alive
-    )
+    return rules.Here(host=_host(), boot=_text("/proc/sys/kernel/random/boot_id"), pid_space=_pid_space(), started_ticks=alive)
 
 
 def worker(threads: int, now: datetime.datetime) -> model.Worker:
@@ -35,6 +34,12 @@ def started_ticks(pid: int) -> int | None:
         2
     ].split()  # proc(5): the name may hold anything, the state is the field after it, starttime the 22nd
     return None if fields[0] in ("Z", "X") else int(fields[19])
+
+
+def _host() -> str:
+    """The machine; '' where it has no id of its own.  With its name, for machines that were cloned keep each other's id."""
+    machine = _text("/etc/machine-id")
+    return f"{machine}/{platform.node()}" if machine else ""
 
 
 def _pid_space() -> str:

@@ -8,6 +8,8 @@ import pytest
 
 from control import resource
 from control.reconciler import ending
+from pools import model as pools_model
+from pools import service as pools
 from primitives import clock, errors
 from provisioners import contract, rules
 from provisioners import service as provisioners
@@ -359,3 +361,11 @@ def test_what_the_cloud_never_delivers_expires_with_its_quota(world: World) -> N
     row = world.get(resource_id)
     assert row.reason is not None
     assert (row.state, row.reason.code, world.drawn("instances")) == (State.FAILED, "reservation.expired", 0)
+
+
+def test_a_pool_without_a_driver_keeps_no_other_from_its_work(world: World) -> None:
+    spec = pools_model.PoolSpec(name="已停用", driver="past", driver_settings={})
+    world.lane(lambda tx: pools.create(tx, code="past", spec=spec, kinds=()))
+    resource_id = world.want("仍可交付-01")
+    world.work()
+    assert (world.get(resource_id).state, world.sweep().error) == (State.RUNNING, "")

@@ -243,6 +243,12 @@ def test_a_pid_of_another_container_proves_nothing() -> None:
     assert not rules.known_dead(SENDER, dataclasses.replace(HERE, pid_space="pid:[2]", started_ticks={}), [])
 
 
+def test_a_machine_without_a_name_is_never_said_to_have_been_booted_again() -> None:
+    nameless = dataclasses.replace(SENDER, host="")
+    elsewhere = dataclasses.replace(HERE, host="", boot="boot-2")
+    assert not rules.known_dead(nameless, elsewhere, [dataclasses.replace(nameless, id="wrk-2", boot="boot-2", started_at=LATER)])
+
+
 def test_from_another_machine_only_a_later_boot_of_the_senders_machine_is_a_proof() -> None:
     elsewhere = dataclasses.replace(HERE, host="machine-b", boot="boot-9")
     rebooted = dataclasses.replace(SENDER, id="wrk-2", boot="boot-2", started_at=LATER)

@@ -65,6 +65,7 @@ class Answer:
     secret: bool = False  # the body is shown once and never stored
     actor: str = ""  # account id, where the principal comes out of the effect (login)
     replayed: bool = False
+    parts: Sequence[audit_model.Line] = ()  # lines of changes that this one is made of; each is written before its own
 
 
 Permit = Callable[[Transaction, tenants_model.Principal], tenants_model.Permit]
@@ -79,6 +80,7 @@ class UseCase:
     permit: Permit
     effect: Effect
     dry_run: bool = False  # do everything, answer, and roll back
+    permit_again: Callable[[Transaction, tenants_model.Principal], None] | None = None  # what `permit` left to the effect to ask
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -128,15 +130,20 @@ def together(action: str, parts: Sequence[UseCase], answer: Callable[[list[Answe
     """
 
     def effect(tx: Transaction, principal: tenants_model.Principal, permit: tenants_model.Permit) -> Answer:
-        answers = []
+        answers: list[Answer] = []
+        lines: list[audit_model.Line] = []
         for part in parts:
             allowed = part.permit(tx, principal)
             made = part.effect(tx, principal, allowed)
-            audit.append(tx, _line(part.action, made, principal, allowed))
+            lines += [*made.parts, _line(part.action, made, principal, allowed)]
             answers.append(made)
-        return answer(answers)
+        return dataclasses.replace(answer(answers), parts=lines)
 
-    return UseCase(action=action, permit=_anyone, effect=effect, dry_run=dry_run)
+    def permit_again(tx: Transaction, principal: tenants_model.Principal) -> None:
+        for part in parts:
+            part.permit(tx, principal)
+
+    return UseCase(action=action, permit=_anyone, effect=effect, dry_run=dry_run, permit_again=permit_again)
 
 
 def _anyone(tx: Transaction, principal: tenants_model.Principal) -> tenants_model.Permit:
@@ -166,6 +173,8 @@ class _Run:
         request = self._request(principal)
         stored = None if use_case.dry_run else idempotency.recall(tx, request)
         if stored is not None:
+            if use_case.permit_again is not None:
+                use_case.permit_again(tx, principal)
             generation = None if stored.etag is None else int(stored.etag)
             return Answer(status=stored.status, body=stored.body, generation=generation, replayed=True)
         answer = use_case.effect(tx, principal, permit)
@@ -173,7 +182,8 @@ class _Run:
             raise _RehearsedError(answer)
         if principal.needs_renewal:
             tenants.renew(tx, principal)
-        audit.append(tx, self._signed(_line(use_case.action, answer, principal, permit)))
+        for line in (*answer.parts, _line(use_case.action, answer, principal, permit)):
+            audit.append(tx, self._signed(line))
         etag = None if answer.generation is None else str(answer.generation)
         idempotency.keep(tx, request, idempotency.Stored(answer.status, answer.body, etag), secret=answer.secret)
         return answer
@@ -182,6 +192,7 @@ class _Run:
         if isinstance(error, _RehearsedError) or self.principal is None:
             return
         known = isinstance(error, errors.GovpoolError)
+        rehearsed = isinstance(self.use_case, UseCase) and self.use_case.dry_run
         permit = self.permit
         line = audit_model.Line(
             actor=self.principal.account_id,
@@ -192,6 +203,7 @@ class _Run:
             role=permit.role if permit else "",
             rule=permit.rule if permit else "",
             tenant_id=permit.tenant_id if permit else "",
+            facts={"dry_run": "true"} if rehearsed else {},
         )
         audit.append(tx, self._signed(line))
 

@@ -90,7 +90,7 @@ def test_all_who_wait_for_a_database_that_cannot_be_reached_hear_it(database: st
     broken = database.lane.submit(breaks)
     waiting = [database.lane.submit(add) for _ in range(100)]
     gate.set()
-    heard = [answered(one) for one in (broken, *waiting)]
+    heard = [answered(broken), *(answered(one) for one in waiting)]
     assert {error.code for error in heard if isinstance(error, errors.GovpoolError)} == {"lane.repeat"}
     assert None not in heard
     database.lane._connect = connect

@@ -20,7 +20,6 @@ from control.wiring import Wiring
 from primitives import errors
 from store import database as store_database
 
-
 NEW_POOL_S: Final = 2
 """How often the sweeper looks whether a sweep is due, so that a new pool has its hosts within seconds."""
 

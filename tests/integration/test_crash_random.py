@@ -1,10 +1,11 @@
 """The whole server is killed with SIGKILL at random moments while departments order and delete through HTTP.
 
 The lab cloud loses 10 % of its answers and lands 10 % of its creates 1 to 20 s late.  Every request is repeated with its key until it is
-answered.  Afterwards the checker, which shares no code with the product, must find nothing.  GOVPOOL_SOAK=n runs n times as many requests.
+answered.  Afterwards the checker, which shares no code with the product, must find nothing.  `make soak` sends GOVPOOL_SOAK (10) times as many.
 """
 
 import concurrent.futures
+import contextlib
 import os
 import pathlib
 import random
@@ -31,7 +32,8 @@ from tenants import people, signin, tree
 from tests.integration import checker, places, processes
 from tests.integration.reconciler_world import GRANT, World, add_pool, lab_cloud, wait
 
-REQUESTS = 300 * int(os.environ.get("GOVPOOL_SOAK", "1"))
+REQUESTS = 300
+SOAK = int(os.environ.get("GOVPOOL_SOAK", "10"))
 CALLERS = 6
 DEPARTMENTS = {"tax": "税务局", "credit": "征信中心", "city-mgmt": "城市管理局"}
 PRICES = [
@@ -125,15 +127,12 @@ class Callers:
         end = time.monotonic() + 120
         while True:
             client = api.Client(self.url, self.tokens[department], timeout_s=20)
-            try:
-                return client.post("/v1/orders", body, key=key)
-            except failure.ProblemError as refusal:
-                if refusal.status != 503:
-                    raise
-            except (failure.ConnectionFailedError, OSError):
-                pass
-            finally:
-                client.close()
+            with contextlib.suppress(failure.ConnectionFailedError, OSError), contextlib.closing(client):
+                try:
+                    return client.post("/v1/orders", body, key=key)
+                except failure.ProblemError as refusal:
+                    if refusal.status != 503:
+                        raise
             assert time.monotonic() < end, "the server never answered"
             time.sleep(0.05)
 
@@ -153,6 +152,15 @@ def county(request: pytest.FixtureRequest, tmp_path: pathlib.Path) -> Iterator[C
 
 
 def test_killed_at_random_moments_nothing_is_lost_doubled_or_left(county: County) -> None:
+    _killed_at_random(county, REQUESTS)
+
+
+@pytest.mark.soak
+def test_the_same_for_a_long_time(county: County) -> None:
+    _killed_at_random(county, SOAK * REQUESTS)
+
+
+def _killed_at_random(county: County, requests: int) -> None:
     seed = random.randrange(10**6)
     print(f"seed {seed}")
     port = _free_port()
@@ -173,7 +181,7 @@ def test_killed_at_random_moments_nothing_is_lost_doubled_or_left(county: County
     killer.start()
     try:
         with concurrent.futures.ThreadPoolExecutor(CALLERS) as pool:
-            list(pool.map(callers.run, range(REQUESTS)))
+            list(pool.map(callers.run, range(requests)))
         time.sleep(6)  # and some more kills while the last ones are on their way
     finally:
         calm.set()
@@ -187,7 +195,7 @@ def test_killed_at_random_moments_nothing_is_lost_doubled_or_left(county: County
     picture = checker.Picture(county.url, county.lab.file)
     assert set(picture.orders) == set(callers.accepted.values()), "an acknowledged order is gone, or one was made twice"
     assert kills[0] >= 8
-    assert len(callers.accepted) >= REQUESTS // 2
+    assert len(callers.accepted) >= requests // 2
 
 
 def _calm_down(county: County) -> None:

@@ -8,6 +8,7 @@ Everybody works through the `govpool` command (demo/out/transcript.txt has every
 
 import argparse
 import datetime
+import functools
 import os
 import pathlib
 import shutil
@@ -74,7 +75,7 @@ class Story:
         on = self.on
         on.type("system_admin", f"apply -f {self.document('10-tenants.yaml')}")
         people = [line.split() for line in self._lines(HERE / "people.txt")]
-        on.at_once([lambda person=person: self._admit(*person) for person in people])
+        on.at_once([functools.partial(self._admit, *person) for person in people])
         self.say(f"{len(people)} people of {len({person[1] for person in people}) - 1} departments and the pool have signed in")
 
     def _admit(self, account: str, tenant: str, name: str, role: str) -> None:
@@ -126,7 +127,7 @@ class Story:
         for line in self._lines(HERE / "orders.txt"):
             who, how, words = line.split(None, 2)
             by_person.setdefault(who, []).append((how, words))
-        self.on.at_once([lambda who=who, wishes=wishes: self._order(who, wishes) for who, wishes in by_person.items()])
+        self.on.at_once([functools.partial(self._order, who, wishes) for who, wishes in by_person.items()])
         counts = {how: sum(h == how for wishes in by_person.values() for h, _ in wishes) for how in EXPECTED}
         self.say(
             f"{sum(counts.values())} orders were typed: {counts['quota']} over quota, {counts['role']} by a role that may not,"

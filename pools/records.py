@@ -65,8 +65,11 @@ _AT: Final = "pool_id = :pool_id AND zone = :zone AND service_class = :service_c
 
 
 def pools(tx: Transaction) -> list[model.Pool]:
-    """All pools by code."""
-    return [_pool(row) for row in tx.execute(_POOLS)]
+    """All pools by code; asked once in a use case, which may place many resources."""
+    found: list[model.Pool] | None = tx.kept.get("pools")
+    if found is None:
+        found = tx.kept["pools"] = [_pool(row) for row in tx.execute(_POOLS)]
+    return found
 
 
 def by_code(tx: Transaction, code: str) -> model.Pool | None:
@@ -83,11 +86,13 @@ def by_id(tx: Transaction, pool_id: str) -> model.Pool | None:
 
 def insert(tx: Transaction, pool: model.Pool) -> None:
     """A new pool."""
+    tx.kept.clear()
     tx.execute(_INSERT, **_row(pool))
 
 
 def update(tx: Transaction, pool: model.Pool) -> None:
     """Write a pool as it is."""
+    tx.kept.clear()
     row = _row(pool)
     del row["code"]
     tx.execute(_UPDATE, **row)
@@ -112,6 +117,7 @@ def put_hosts(tx: Transaction, changed: Iterable[model.Host], gone: Iterable[mod
 
 def put_blocks(tx: Transaction, pool_id: str, blocks: Mapping[tuple[str, str], list[dict[str, int]]]) -> None:
     """The places of a pool with their largest free blocks."""
+    tx.kept.clear()
     tx.execute(_DROP_PLACES, pool_id=pool_id)
     tx.many(
         _ADD_PLACE,
@@ -158,8 +164,13 @@ def held(tx: Transaction) -> dict[tuple[str, str, str, str], int]:
 
 
 def blocks(tx: Transaction) -> dict[tuple[str, str, str], tuple[dict[str, int], ...]]:
-    """(pool, zone, class) -> the largest free blocks of its hosts."""
-    return {(row["pool_id"], row["zone"], row["service_class"]): tuple(json.loads(row["blocks"])) for row in tx.execute(_PLACES)}
+    """(pool, zone, class) -> the largest free blocks of its hosts; asked once in a use case."""
+    found: dict[tuple[str, str, str], tuple[dict[str, int], ...]] | None = tx.kept.get("blocks")
+    if found is None:
+        rows = tx.execute(_PLACES)
+        found = {(row["pool_id"], row["zone"], row["service_class"]): tuple(json.loads(row["blocks"])) for row in rows}
+        tx.kept["blocks"] = found
+    return found
 
 
 def take(tx: Transaction, place: tuple[str, str, str], amounts: Mapping[str, int]) -> set[str]:

@@ -40,13 +40,17 @@ def find(tx: Transaction, name: str) -> model.PriceBook | None:
 
 
 def in_force(tx: Transaction, at: datetime.datetime) -> model.PriceBook | None:
-    """The book that prices a moment, as known now."""
-    row = tx.one(_IN_FORCE, at_us=clock.to_us(at))
-    return None if row is None else _book(row)
+    """The book that prices a moment, as known now; asked once in a use case, which may price many resources."""
+    if ("book", at) not in tx.kept:
+        row = tx.one(_IN_FORCE, at_us=clock.to_us(at))
+        tx.kept["book", at] = None if row is None else _book(row)
+    found: model.PriceBook | None = tx.kept["book", at]
+    return found
 
 
 def insert(tx: Transaction, book: model.PriceBook) -> None:
     """Write down a new generation."""
+    tx.kept.clear()
     tx.execute(
         _INSERT,
         name=book.name,

@@ -17,6 +17,7 @@ from primitives import ids
 from provisioners import model as provisioners_model
 from provisioners import service as provisioners
 from quotas import guard
+from store import installation
 from store.transaction import Transaction
 from tenants import model as tenants_model
 from tenants import service as tenants
@@ -109,7 +110,9 @@ def decide(reference: str, verdict: model.Verdict, *, reason: str, document_no: 
 
 def end_overdue(tx: Transaction) -> list[str]:
     """A scheduled job's use case: waiting orders past their deadline end and give everything back.  Returns their ids."""
-    ended = []
+    ended: list[str] = []
+    if not installation.get(tx).accepted:  # the approval may be what a restore lost
+        return ended
     for order in orders.overdue(tx):
         if orders.end_overdue(tx, order):
             reservation.give_back(tx, orders.lines(tx, [order.id])[order.id])

@@ -134,15 +134,27 @@ def _settled(wiring: Wiring, context: case.Context) -> list[dict[str, Any]]:
     resource_ids = frozenset(one.story.resource_id for one in findings)
     for start in range(0, len(findings), CHUNK):
         wiring.database.lane.run(
-            functools.partial(_chunk, context=context, resource_ids=resource_ids, findings=findings[start : start + CHUNK])
+            functools.partial(
+                _chunk,
+                context=context,
+                resource_ids=resource_ids,
+                bin_days=wiring.settings.recycle_days,
+                findings=findings[start : start + CHUNK],
+            )
         )
     return [shown(one) for one in findings]
 
 
-def _chunk(tx: Transaction, *, context: case.Context, resource_ids: frozenset[str], findings: Sequence[model.Finding]) -> None:
+def _chunk(
+    tx: Transaction, *, context: case.Context, resource_ids: frozenset[str], bin_days: int, findings: Sequence[model.Finding]
+) -> None:
     who = case.who(tx, context)
     hand = settle.Hand(
-        account_id=who.account_id, person_id=who.person_id, role=str(_permit(tx, who).role), resource_ids=resource_ids
+        account_id=who.account_id,
+        person_id=who.person_id,
+        role=str(_permit(tx, who).role),
+        resource_ids=resource_ids,
+        bin_days=bin_days,
     )
     if not installation.get(tx).accepted:  # else somebody else completed it meanwhile
         for finding in findings:

@@ -1,6 +1,7 @@
 """Asks the clouds what they hold and what they recorded, outside the lane, and holds it against the restored rows."""
 
 import dataclasses
+import functools
 from collections.abc import Iterable, Iterator
 from typing import Final
 
@@ -39,27 +40,34 @@ class _Told:
 def findings(wiring: Wiring) -> list[model.Finding]:
     """All that differs between the restored rows and the clouds of all pools, by resource id.  Raises restore.cloud_silent."""
     installed = wiring.database.read(installation.get)
-    told = [_told(cloud, installed.id) for cloud in clouds.Clouds(wiring).all()]
+    told = [_told(wiring, cloud, installed.id) for cloud in clouds.Clouds(wiring).all()]
     return wiring.database.read(lambda tx: _compared(tx, told))
 
 
-def _told(cloud: clouds.Cloud, installation_id: str) -> _Told:
+def _told(wiring: Wiring, cloud: clouds.Cloud, installation_id: str) -> _Told:
+    """A record may be as old as the cloud, so of each page only what can tell news is kept."""
     try:
         with call.around("observe"):
             items = list(cloud.driver.observe(installation_id))
-        events = list(_record(cloud.driver))
+        events = [event for page in _record(cloud.driver) for event in wiring.database.read(functools.partial(_telling, page=page))]
         items += _unlisted(cloud.driver, installation_id, items, events)
     except (contract.DriverError, contract.AnswerLost) as error:
         raise SILENT(pool=cloud.pool, reason=str(error)[:300]) from error
     return _Told(cloud=cloud, stories=rules.stories(cloud.pool_id, cloud.pool, installation_id, items, events))
 
 
-def _record(driver: contract.Driver) -> Iterator[contract.Event]:
+def _telling(tx: Transaction, page: contract.EventPage) -> list[contract.Event]:
+    """The events of a page that can tell news of ours."""
+    rows = provisioners.get_many(tx, sorted({event.resource_id for event in page.events if event.resource_id}))
+    return [event for event in page.events if event.resource_id and rules.is_news(event, rows.get(event.resource_id))]
+
+
+def _record(driver: contract.Driver) -> Iterator[contract.EventPage]:
     cursor, more = "", True
     while more:
         with call.around("events"):
             page = driver.events(cursor, PAGE)
-        yield from page.events
+        yield page
         cursor, more = page.cursor, page.more
 
 

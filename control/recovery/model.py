@@ -15,6 +15,7 @@ class Happened(enum.StrEnum):
     CHANGED = "changed"  # it lives in both, otherwise
     ENDED = "ended"  # it lives in the database, not in the cloud
     PASSED = "passed"  # it was made and ended, all in between
+    BINNED = "binned"  # it lay in the recycle bin at the backup, and nothing shows whether it was taken back since
     UNPLACED = "unplaced"  # it carries our tag and belongs to a department that the restored database does not know
 
 
@@ -78,6 +79,10 @@ OUTCOMES: Mapping[Happened, tuple[str, str]] = {
         "按云平台记录的时间结束，释放配额与容量",
     ),
     Happened.PASSED: ("its use is recorded; it holds nothing", "仅补记用量，不占用配额"),
+    Happened.BINNED: (
+        "stays in the recycle bin for its whole time from now on: undelete it if the department wants it",
+        "自确认之时起重新计算回收站保留期；如单位仍需要请撤销删除（undelete）",
+    ),
     Happened.UNPLACED: (
         "stays in quarantine, untouched: make its department again first (govpool tenant create), then accept",
         "保留在隔离区，不作任何处理：请先重建该单位（govpool tenant create），再确认恢复",

@@ -56,11 +56,32 @@ def findings(
 
 def news(story: Story, row: model.Resource | None) -> tuple[Moment, ...]:
     """What the cloud recorded after the row's last usage event; all of it for a resource without one, nothing for what was never usable."""
-    if not story.delivered:
+    if not story.delivered and not (row is not None and row.built):
         return ()
     if row is None or row.usage_at is None:
         return story.moments
     return tuple(moment for moment in story.moments if moment.at > row.usage_at)
+
+
+def use(facts: contract.Facts) -> tuple[object, ...] | None:
+    """What of the facts metering counts; None: it is not there.  What is being built counts as running, as it does for the reconciler."""
+    if facts.state is contract.State.ABSENT:
+        return None
+    stopped = facts.state is contract.State.STOPPED
+    return stopped, tuple(sorted(facts.amounts.items())), facts.zone, facts.service_class, facts.hall
+
+
+def is_news(event: contract.Event, row: model.Resource | None) -> bool:
+    """Whether an event of the record can tell something that a row does not know; those of what ended before the backup cannot."""
+    if row is None or row.usage_at is None:
+        return row is None or not row.ended
+    return not row.ended and clock.parse(event.at) > row.usage_at
+
+
+def taken_back(row: model.Resource, news: Sequence[Moment], now: contract.Facts) -> bool:
+    """Whether what lay stopped in the recycle bin at the backup ran since: only one that was taken back does.  A volume never shows it."""
+    ran = contract.State.RUNNING in {now.state, *(moment.facts.state for moment in news)}
+    return ran and row.facts.state is not contract.State.RUNNING
 
 
 def follows_wish(row: model.Resource, news: Sequence[Moment], now: contract.Facts) -> bool:
@@ -80,7 +101,7 @@ def _finding(story: Story, row: model.Resource | None, tenants: Collection[str],
     elif row.ended:
         happened = None  # a guest of what has ended is the sweep's to judge: it goes to quarantine
     elif story.facts is None:
-        happened = Happened.ENDED if story.delivered and row.state is not model.State.LOST else None
+        happened = Happened.ENDED if (row.built or story.delivered) and row.state is not model.State.LOST else None
     elif story.facts.state in _USABLE and row.desired is not model.Desired.DOWN:
         happened = _of_living(story, row, story.facts)
     else:
@@ -91,8 +112,15 @@ def _finding(story: Story, row: model.Resource | None, tenants: Collection[str],
 def _of_living(story: Story, row: model.Resource, now: contract.Facts) -> Happened | None:
     if not row.built:
         return Happened.MADE
-    same = now.state is row.facts.state and dict(now.amounts) == dict(row.facts.amounts) and now.cloud_id == row.facts.cloud_id
-    return None if same and row.state is not model.State.LOST else Happened.CHANGED
+    if row.desired is model.Desired.BIN and not taken_back(row, news(story, row), now):
+        return Happened.BINNED
+    if row.desired is model.Desired.BIN or row.state is model.State.LOST:
+        return Happened.CHANGED
+    same = now.cloud_id == row.facts.cloud_id and {use(row.facts)} == {
+        use(now),
+        *(use(moment.facts) for moment in news(story, row)),
+    }
+    return None if same else Happened.CHANGED
 
 
 def _missing(row: model.Resource, looked_at: datetime.datetime) -> Finding | None:

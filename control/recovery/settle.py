@@ -46,6 +46,7 @@ class Hand:
     person_id: str
     role: str
     resource_ids: frozenset[str]
+    bin_days: int  # how long the recycle bin keeps something
 
 
 def settle(tx: Transaction, hand: Hand, finding: Finding) -> None:
@@ -56,7 +57,7 @@ def settle(tx: Transaction, hand: Hand, finding: Finding) -> None:
         return
     finding = dataclasses.replace(finding, news=rules.news(story, row))  # as the row stands now
     known = row or _born(tx, hand, finding)
-    after = _ended(tx, known, finding) if story.facts is None else _living(tx, known, finding, story.facts)
+    after = _ended(tx, known, finding) if story.facts is None else _living(tx, hand, known, finding, story.facts)
     after = dataclasses.replace(after, disputed=True)  # until the whole state is accepted
     if row is None:
         provisioners.take_in(tx, after)
@@ -95,7 +96,7 @@ def _born(tx: Transaction, hand: Hand, finding: Finding) -> Resource:
         zone=facts.zone,
         service_class=facts.service_class,
         amounts=dict(facts.amounts),
-        spec=ordered or {"image": story.image, "key": "", "port": 0} | _size(story.kind, facts),
+        spec=ordered or _menu(story.kind, story.image) | _size(story.kind, facts),
         labels=dict(story.labels),
     )
     # a guest is there, so a deletion must go to the cloud: as if the one attempt that made it were known
@@ -141,23 +142,24 @@ def _approved_meanwhile(tx: Transaction, hand: Hand, resource_id: str) -> Mappin
 # -- what lives ----------------------------------------------------------------------------------------------------------------------
 
 
-def _living(tx: Transaction, row: Resource, finding: Finding, facts: contract.Facts) -> Resource:
+def _living(tx: Transaction, hand: Hand, row: Resource, finding: Finding, facts: contract.Facts) -> Resource:
     known = changes.learnt(_replayed(tx, row, finding, facts), facts, tx.now())
     known = dataclasses.replace(known, attempts_made=max(1, known.attempts_made), next_at=tx.now())
     if facts.state not in _USABLE:  # being built, or given up by the cloud: a worker goes on from here
         _hold(tx, known, facts.amounts)
         return known
+    if row.desired is Desired.BIN and not rules.taken_back(row, finding.news, facts):
+        return dataclasses.replace(known, bin_until_at=tx.now() + datetime.timedelta(days=max(1, hand.bin_days)))
     if row.built and row.pending and not rules.follows_wish(row, finding.news, facts):
         return known  # the change under way at the backup is still to come
     if row.order_id:
         orders.settle(tx, order_id=row.order_id, resource_id=row.id, outcome=orders_model.Outcome.DELIVERED)
-    in_bin = row.desired is Desired.BIN and facts.state is contract.State.STOPPED
     generation = max(row.generation, facts.done_generation)
     followed = dataclasses.replace(
         known,
-        desired=Desired.BIN if in_bin else Desired.UP,
-        bin_until_at=row.bin_until_at if in_bin else None,
-        before=row.before if in_bin else None,
+        desired=Desired.UP,
+        bin_until_at=None,
+        before=None,
         amounts=dict(facts.amounts),
         power=facts.state,
         spec={**row.spec, **_size(row.kind, facts)},
@@ -216,14 +218,14 @@ def _ended(tx: Transaction, row: Resource, finding: Finding) -> Resource:
 
 def _replayed(tx: Transaction, row: Resource, finding: Finding, now: contract.Facts | None) -> Resource:
     """Append the use that the database does not know, moment by moment, up to `now` (None: gone); the row with its last usage event."""
-    if not finding.story.delivered:
+    if not finding.story.delivered and not row.built:
         return row
     moments = list(finding.news)
     if not moments and not row.usage_sequence and now is not None:  # a cloud without a record
         moments.append(Moment(at=_created_at(finding, now), verb="created", facts=now))
-    told = [_use(moment.facts) for moment in moments]
-    last = told[-1] if told else _use(row.facts)
-    target = _use(now) if now is not None else None
+    told = [rules.use(moment.facts) for moment in moments]
+    last = told[-1] if told else rules.use(row.facts)
+    target = rules.use(now) if now is not None else None
     if target is None and (last is not None and (row.usage_sequence or told)):
         moments.append(Moment(at=finding.ended_at, verb="deleted", facts=contract.Facts(amounts=row.amounts)))
     elif target is not None and target != last and now is not None:
@@ -234,7 +236,7 @@ def _replayed(tx: Transaction, row: Resource, finding: Finding, now: contract.Fa
 def _used(tx: Transaction, row: Resource, moments: Sequence[Moment]) -> Resource:
     told: object = ""
     for moment in moments:
-        use = _use(moment.facts)
+        use = rules.use(moment.facts)
         if use == told:
             continue  # built after created, restarted: the same use goes on
         told = use
@@ -249,14 +251,6 @@ def _used(tx: Transaction, row: Resource, moments: Sequence[Moment]) -> Resource
     return row
 
 
-def _use(facts: contract.Facts) -> tuple[object, ...] | None:
-    """What of the facts metering counts; None: it is not there."""
-    if facts.state is contract.State.ABSENT:
-        return None
-    stopped = facts.state is contract.State.STOPPED
-    return stopped, tuple(sorted(facts.amounts.items())), facts.zone, facts.service_class, facts.hall
-
-
 def _created_at(finding: Finding, facts: contract.Facts) -> datetime.datetime:
     if finding.story.moments:
         return finding.story.moments[0].at
@@ -264,6 +258,13 @@ def _created_at(finding: Finding, facts: contract.Facts) -> datetime.datetime:
 
 
 # -- inside --------------------------------------------------------------------------------------------------------------------------
+
+
+def _menu(kind: str, image: str) -> dict[str, Any]:
+    """What the cloud does not tell of an order, empty; of a volume there is no more to say."""
+    if kind == contract.VOLUME:
+        return {}
+    return {"image": image} | ({"key": ""} if kind == contract.VIRTUAL_MACHINE else {"port": 0})
 
 
 def _size(kind: str, facts: contract.Facts) -> dict[str, Any]:

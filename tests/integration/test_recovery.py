@@ -1,5 +1,7 @@
 """What a restore lost sight of, case by case, against a real lab cloud: found in its record, taken over with its times, never deleted."""
 
+import dataclasses
+import datetime
 import pathlib
 from collections.abc import Iterator
 
@@ -10,7 +12,7 @@ from control.recovery import acceptance, model, settle
 from control.recovery.model import Happened
 from orders import model as orders_model
 from orders import service as orders
-from primitives import errors
+from primitives import clock, errors
 from provisioners import contract
 from provisioners import service as provisioners
 from provisioners.model import State
@@ -31,7 +33,7 @@ def city(request: pytest.FixtureRequest, tmp_path: pathlib.Path) -> Iterator[Cit
 
 
 def test_nothing_that_happened_in_between_is_deleted_and_all_of_it_is_taken_over(city: City) -> None:
-    kept, resized, stopped, deleted = (city.want(name) for name in ("户籍库", "税务窗口", "统计月报", "旧网站"))
+    kept, resized, stopped, deleted, paused = (city.want(name) for name in ("户籍库", "税务窗口", "统计月报", "旧网站", "报表"))
     city.work()
     path = city.back_up()
     tick()
@@ -40,11 +42,13 @@ def test_nothing_that_happened_in_between_is_deleted_and_all_of_it_is_taken_over
     passed = city.want("临时测试")
     city.change(resized, "resize", amounts=BIG)
     city.change(stopped, "stop")
+    city.change(paused, "stop")
     city.delete(deleted)
     city.work()
     tick()
     again = city.want("旧网站")
     city.change(made, "stop")
+    city.change(paused, "start")
     city.delete(passed)
     city.work()
     held = {name: city.drawn(name) for name in SMALL}
@@ -57,21 +61,21 @@ def test_nothing_that_happened_in_between_is_deleted_and_all_of_it_is_taken_over
     assert city.lab.guests() == before, "nothing was deleted, changed or made"
     assert city.findings() == {
         made: Happened.MADE, disk: Happened.MADE, again: Happened.MADE, passed: Happened.PASSED,
-        resized: Happened.CHANGED, stopped: Happened.CHANGED, deleted: Happened.ENDED,
+        resized: Happened.CHANGED, stopped: Happened.CHANGED, deleted: Happened.ENDED, paused: Happened.CHANGED,
     }  # fmt: skip
     disputed = {row.id for row in city.read(provisioners.disputed)}
-    assert disputed == {resized, stopped, deleted}
+    assert disputed == {resized, stopped, deleted, paused}
     assert city.read(acceptance.excluded) == disputed
 
     answer = city.accept("system_admin", "audit_admin")
     assert answer["accepted"]
-    assert {one["resource"] for one in answer["findings"]} == {made, disk, again, passed, resized, stopped, deleted}
+    assert {one["resource"] for one in answer["findings"]} == {made, disk, again, passed, resized, stopped, deleted, paused}
     assert city.findings() == {} and city.read(acceptance.excluded) == frozenset()
     city.settle()
     assert city.lab.guests() == before
     assert {name: city.drawn(name) for name in SMALL} == held
-    city.agrees(kept, resized, stopped, deleted, made, disk, passed, again)
-    assert city.names() == {"户籍库", "税务窗口", "统计月报", "新网站", "数据盘", "旧网站"}
+    city.agrees(kept, resized, stopped, deleted, made, disk, passed, again, paused)
+    assert city.names() == {"户籍库", "税务窗口", "统计月报", "新网站", "数据盘", "旧网站", "报表"}
     assert city.get(made).project == "one-window" and city.get(made).spec["image"] == "debian-12"
     city.delete(made)
     city.change(resized, "stop")
@@ -108,18 +112,47 @@ def test_a_change_that_was_under_way_at_the_backup_ends_once(city: City) -> None
     city.restore(path)
     assert city.lab.guests() == before
     assert city.findings() == {
-        done: Happened.CHANGED, undeleted: Happened.CHANGED, created: Happened.MADE, gone: Happened.ENDED, purged: Happened.ENDED,
+        done: Happened.CHANGED, overtaken: Happened.CHANGED, undeleted: Happened.CHANGED,
+        created: Happened.MADE, gone: Happened.ENDED, purged: Happened.ENDED,
     }  # fmt: skip
     assert {done, overtaken, to_come, undeleted, purged} <= city.read(acceptance.excluded)
     city.accept("security_admin", "system_admin")
     city.settle()
-    states = {one: city.get(one).state for one in (done, to_come, undeleted, purged, created, gone, never)}
+    states = {one: city.get(one).state for one in (done, overtaken, to_come, undeleted, purged, created, gone, never)}
     assert states == {
-        done: State.STOPPED, to_come: State.STOPPED, undeleted: State.RUNNING, purged: State.GONE, created: State.RUNNING,
+        done: State.STOPPED, overtaken: State.RUNNING, to_come: State.STOPPED, undeleted: State.RUNNING, purged: State.GONE, created: State.RUNNING,
         gone: State.GONE, never: State.RUNNING,
     }  # fmt: skip
     assert {guest["id"] for guest in before} <= {guest["id"] for guest in city.lab.guests()}
-    city.agrees(done, undeleted, purged, created, gone, never)
+    city.agrees(done, overtaken, undeleted, purged, created, gone, never)
+
+
+def test_the_recycle_bin_is_not_emptied_by_a_restore(city: City) -> None:
+    """What lay in it may have been taken back since, and its time may be over: it gets its whole time again."""
+    disk = city.want("数据盘", kind=contract.VOLUME, amounts={"disk_gib": 20})
+    guest = city.want("旧主机")
+    city.work()
+    city.delete(disk, bin_days=1)
+    city.delete(guest, bin_days=1)
+    city.work()
+    path = city.back_up()
+    city.lane(lambda tx: provisioners.undelete(tx, resource_id=disk))
+    city.lane(lambda tx: provisioners.undelete(tx, resource_id=guest))
+    city.work()
+    city.change(guest, "stop")
+    city.work()
+    city.restore(path)
+    row = city.get(disk)
+    over = dataclasses.replace(row, bin_until_at=clock.now(), next_at=clock.now())
+    city.lane(lambda tx: provisioners.store(tx, row, over))
+    assert city.findings() == {disk: Happened.BINNED, guest: Happened.CHANGED}
+    city.accept("system_admin", "audit_admin")
+    city.settle()
+    assert len(city.lab.guests()) == 2
+    assert (city.get(disk).state, city.get(guest).state) == (State.BIN, State.STOPPED)
+    until = city.get(disk).bin_until_at
+    assert until is not None and until > clock.now() + datetime.timedelta(days=6)
+    city.agrees(disk, guest)
 
 
 def test_what_the_restored_database_cannot_place_is_never_lost(city: City) -> None:

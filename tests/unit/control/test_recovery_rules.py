@@ -141,6 +141,32 @@ def test_other_size_power_or_guest_is_a_change() -> None:
     assert happened(row(desired=provisioners_model.Desired.DOWN), [seen(facts(State.STOPPED))]) == [], "its removal goes on"
 
 
+def test_what_stood_still_for_an_hour_is_a_change_though_it_runs_as_before() -> None:
+    pause = [event(10, "stopped", facts(State.STOPPED)), event(70, "started", facts())]
+    (one,) = found(row(), [seen(facts())], [CREATED, BUILT, *pause])
+    assert one.happened is Happened.CHANGED and [moment.verb for moment in one.news] == ["stopped", "started"]
+    assert happened(row(), [seen(facts())], [CREATED, BUILT, event(10, "restarted", facts())]) == [], "a restart is the same use"
+
+
+def test_what_lay_in_the_recycle_bin_is_asked_after() -> None:
+    binned = row(desired=provisioners_model.Desired.BIN, facts=facts(State.STOPPED), bin_until_at=NOW)
+    stopped, started = facts(State.STOPPED), event(10, "started", facts())
+    assert happened(binned, [seen(stopped)]) == [Happened.BINNED]
+    assert happened(binned, [seen(facts())], [started]) == [Happened.CHANGED]
+    assert happened(binned, [seen(stopped)], [started, event(20, "stopped", stopped)]) == [Happened.CHANGED], (
+        "taken back, then stopped"
+    )
+
+
+def test_of_the_record_only_what_can_be_news_is_kept() -> None:
+    late, early = event(6, "stopped", facts(State.STOPPED)), event(5, "built", facts())
+    ended = changes.ended(row(), provisioners_model.State.GONE, NOW)
+    assert [rules.is_news(late, one) for one in (row(), None, ended)] == [True, True, False]
+    assert [rules.is_news(early, one) for one in (row(), None, row(usage_at=None))] == [False, True, True]
+    (one,) = found(row(), [], [DELETED])
+    assert (one.happened, one.ended_at) == (Happened.ENDED, at(60)), "its begin is not needed to know its end"
+
+
 def test_of_two_guests_of_one_resource_the_oldest_counts() -> None:
     older, younger = facts(cloud_id="g9", minutes=1), facts(cloud_id="g1", minutes=2)
     stories = rules.stories("pool-1", "gov", HERE, [seen(younger), seen(older)], [event(2, "created", younger)])

@@ -1,8 +1,12 @@
-"""What an order costs must not grow with what was ordered before: no statement of it reads a whole table that grows (on SQLite, which says so)."""
+"""What an order costs must not grow with what was ordered before: no statement of it reads a whole table that grows (on SQLite, which says so).
+
+Nor does it ask twice: on PostgreSQL a round trip costs more than the work.
+"""
 
 import pathlib
 import re
 import shutil
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -10,6 +14,7 @@ import pytest
 from orders import model
 from store import database as store_database
 from store import engines
+from tests.conftest import Cluster
 from tests.integration.test_orders import Bureau, machine
 
 GROWING = {
@@ -77,3 +82,38 @@ def test_the_check_sees_a_scan(tmp_path: pathlib.Path, sqlite_template: pathlib.
     assert scanned(path, "SELECT name FROM order_lines WHERE name = :name") == {"order_lines"}
     assert scanned(path, "SELECT id FROM orders WHERE id IN (SELECT value FROM json_each(:ids)) = 1") == {"orders"}
     assert not scanned(path, "SELECT id FROM orders WHERE id IN (SELECT value FROM json_each(:ids))")
+
+
+def test_an_order_on_postgresql_sends_few_statements_and_few_more_for_each_machine(
+    postgresql_bureau: Bureau, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sent: list[str] = []
+    for verb in ("rows", "changed", "many"):
+        monkeypatch.setattr(engines.PostgresqlConnection, verb, _counted(getattr(engines.PostgresqlConnection, verb), sent))
+
+    def statements(name: str, count: int) -> int:
+        sent.clear()
+        postgresql_bureau.order(machine(name, size="tiny", count=count))
+        return len(sent)
+
+    one, many = statements("a", 1), statements("b", 9)
+    assert one <= 18, sent
+    assert many <= one + 8 * 3
+
+
+@pytest.fixture
+def postgresql_bureau(cluster: Cluster) -> Iterator[Bureau]:
+    """A bureau on PostgreSQL, where a statement is a round trip."""
+    url = cluster.fresh()
+    database = store_database.open_database(url)
+    yield Bureau(database)
+    database.close()
+    cluster.drop(url)
+
+
+def _counted(verb: Callable[..., Any], sent: list[str]) -> Callable[..., Any]:
+    def counted(self: engines.PostgresqlConnection, text: str, parameters: Any) -> Any:
+        sent.append(text)
+        return verb(self, text, parameters)
+
+    return counted

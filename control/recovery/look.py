@@ -68,7 +68,8 @@ def _record(driver: contract.Driver) -> Iterator[contract.EventPage]:
         with call.around("events"):
             page = driver.events(cursor, PAGE)
         yield page
-        cursor, more = page.cursor, page.more
+        more = page.more and page.cursor != cursor  # a cloud that says 'more' for ever is not believed
+        cursor = page.cursor
 
 
 def _unlisted(

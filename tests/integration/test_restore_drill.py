@@ -2,14 +2,17 @@
 
 import json
 import pathlib
+import signal
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 
+from apiclient import client as api
+from apiclient import failure
 from tests.integration import checker, lab_process, places
-from tests.integration.process import Command
+from tests.integration.process import Command, serving
 from tests.integration.reconciler_world import lab_cloud, wait
 from tests.integration.recovery_world import recorded, tick
 from tests.integration.tenants_server import City, refused
@@ -171,3 +174,41 @@ def test_the_drill(url: str, tmp_path: pathlib.Path) -> None:
             drill.order("delete", "grow", purge=True)
             assert lab.guests(grown) == [], "orders go on as ever"
             wait(lambda: checker.check(url, lab.file) == [])
+
+
+def test_a_server_killed_while_it_takes_over_goes_on_when_somebody_accepts_once_more(
+    request: pytest.FixtureRequest, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with places.empty_database(request, tmp_path, "sqlite") as url, lab_cloud(tmp_path) as lab:
+        drill = Drill(url, tmp_path, lab)
+        with drill.served(*WORKING) as city:
+            drill.found(city)
+            path = drill.backups / city.system.post("/v1/backups")["file"]
+            made = [drill.order("create", name, size="small", image="debian-12") for name in ("one", "two")]
+            tick()
+            drill.order("stop", "two")
+            assert drill.server.stop() == 0
+        guests = lab.guests()
+        drill.restore(path, "--replace")
+        monkeypatch.setenv("GOVPOOL_KILLPOINT", "events.after:1")
+        with drill.served(*WORKING) as city:
+            city.system.post("/v1/restore/acceptances")
+            with pytest.raises(failure.ConnectionFailedError):
+                city.audit.post("/v1/restore/acceptances")
+            assert drill.server.process.wait(60) == -signal.SIGKILL
+            tokens = city.security.token, city.audit.token
+        monkeypatch.delenv("GOVPOOL_KILLPOINT")
+        with serving(tmp_path, "--database", url, *WORKING) as server:
+            security, audit = (api.Client(server.url, token) for token in tokens)
+            assert not security.get("/v1/status")["restore_accepted"], (
+                "two have accepted, and nothing acts before all is taken over"
+            )
+            assert lab.guests() == guests
+            answer = security.post("/v1/restore/acceptances")
+            assert answer["accepted"] and answer["by"] == ["system_admin", "audit_admin"]
+            assert {one["resource"] for one in answer["findings"]} == set(made)
+            wait(lambda: checker.check(url, lab.file) == [])
+            assert refused(audit.post, "/v1/restore/acceptances") == (409, "restore.nothing")
+            security.close()
+            audit.close()
+        assert lab.guests() == guests

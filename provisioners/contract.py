@@ -102,6 +102,7 @@ class Facts:
     service_class: str = ""
     hall: str = ""
     created_at: str = ""  # ISO 8601 with Z, the cloud's clock
+    changed_at: str = ""  # the same; since when it is in this state and size, of an ABSENT one since when it is gone; '' = not said
     detail: str = ""  # the cloud's own words on an ERROR
     extra: Mapping[str, str] = dataclasses.field(default_factory=dict)  # ids that only the driver reads
 

@@ -184,8 +184,7 @@ def drifted(tx: Transaction, resource: model.Resource, facts: contract.Facts) ->
         and facts.state is not resource.facts.state
         and facts.state in (contract.State.RUNNING, contract.State.STOPPED)
     ):
-        changed = ending.used(tx, changed, tx.now())
-        ending.trail(tx, changed, "resource.observe")
+        changed = ending.drifted(tx, changed)
     return provisioners.store(tx, resource, changed)
 
 

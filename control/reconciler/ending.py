@@ -47,8 +47,8 @@ def delivered(tx: Transaction, resource: model.Resource) -> model.Resource:
     """The change under way is what the cloud shows: confirm what it holds, say what it uses, settle its order line."""
     _hold(tx, resource, resource.amounts)
     first = not resource.built
-    begun = _began_at(resource, tx.now()) if first else tx.now()
-    confirmed = used(tx, changes.confirmed(resource, tx.now()), begun)
+    begun = resource.facts.created_at if first else resource.facts.changed_at
+    confirmed = used(tx, changes.confirmed(resource, tx.now()), _as_said(begun, tx.now()))
     _settle(tx, resource, resource.order_id, orders_model.Outcome.DELIVERED, None)
     trail(tx, confirmed, "resource.deliver" if first else f"resource.{resource.action}")
     return provisioners.store(tx, resource, confirmed)
@@ -95,6 +95,13 @@ def found_again(tx: Transaction, resource: model.Resource, facts: contract.Facts
     _tell(tx, resource, FOUND, None)
     trail(tx, back, "resource.find")
     return provisioners.store(tx, resource, back)
+
+
+def drifted(tx: Transaction, resource: model.Resource) -> model.Resource:
+    """It runs, or stands still, and nobody asked for that: it is used so since the cloud says."""
+    changed = used(tx, resource, _as_said(resource.facts.changed_at, tx.now()))
+    trail(tx, changed, "resource.observe")
+    return changed
 
 
 def used(tx: Transaction, resource: model.Resource, at: datetime.datetime) -> model.Resource:
@@ -158,7 +165,8 @@ def _end(tx: Transaction, resource: model.Resource, state: State, reason: model.
     pools.release(tx, holder=resource.id)
     ended = changes.ended(resource, state, tx.now())
     if resource.usage_sequence:
-        ended = used(tx, ended, tx.now())
+        absent = resource.facts.state is contract.State.ABSENT
+        ended = used(tx, ended, _as_said(resource.facts.changed_at if absent else "", tx.now()))
     for order_id in resource.superseded:
         _settle(tx, resource, order_id, orders_model.Outcome.FAILED, OVERTAKEN)
     gone = state is State.GONE
@@ -199,9 +207,8 @@ def _usage_state(resource: model.Resource) -> metering_model.State:
     return metering_model.State.STOPPED if stopped else metering_model.State.RUNNING
 
 
-def _began_at(resource: model.Resource, now: datetime.datetime) -> datetime.datetime:
-    """When the cloud says it began; the cloud's clock may be ahead of ours, but nothing begins in the future."""
-    said = resource.facts.created_at
+def _as_said(said: str, now: datetime.datetime) -> datetime.datetime:
+    """When the cloud says it came about, '' = now; the cloud's clock may be ahead of ours, but nothing comes about in the future."""
     return min(clock.parse(said), now) if said else now
 
 

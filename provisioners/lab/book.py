@@ -33,7 +33,8 @@ CREATE TABLE IF NOT EXISTS guests (
     project TEXT NOT NULL, installation TEXT NOT NULL, epoch INTEGER NOT NULL, resource_id TEXT NOT NULL, ticket_id TEXT NOT NULL,
     state TEXT NOT NULL, task TEXT NOT NULL, revision INTEGER NOT NULL, generation INTEGER NOT NULL, amounts TEXT NOT NULL,
     replicas INTEGER NOT NULL, image TEXT NOT NULL, addresses TEXT NOT NULL, host TEXT NOT NULL REFERENCES hosts,
-    created_at TEXT NOT NULL, detail TEXT NOT NULL, last_attempt TEXT NOT NULL, metadata TEXT NOT NULL, deleted_at TEXT) STRICT;
+    created_at TEXT NOT NULL, detail TEXT NOT NULL, last_attempt TEXT NOT NULL, metadata TEXT NOT NULL, changed_at TEXT NOT NULL,
+    deleted_at TEXT) STRICT;
 CREATE UNIQUE INDEX IF NOT EXISTS guests_ticket ON guests (ticket_id) WHERE ticket_id <> '';
 CREATE INDEX IF NOT EXISTS guests_resource ON guests (resource_id);
 CREATE INDEX IF NOT EXISTS guests_living ON guests (id) WHERE deleted_at IS NULL;

@@ -113,15 +113,15 @@ class LabDriver:
         """The guest first, then its tickets; then what else carries the resource's tag, unless only this one is meant."""
         guest = self._guest(known.cloud_id)
         if guest is None and attempt.action == contract.CLEAN:
-            return self._drop_ticket(known.ticket_id, known, attempt) if known.ticket_id else Done(Facts())
+            return self._drop_ticket(known.ticket_id, known, attempt) if known.ticket_id else Done(self._absent(known))
         if guest is None:
             guests, tickets = self._of_resource(wanted.resource_id, wanted.installation)
             if guests:
                 return facts_of(guests[0])
             if not tickets:
-                return Done(Facts())
+                return Done(self._absent(known))
             step = self._drop_ticket(tickets[0].id, known, attempt)
-            return Facts() if isinstance(step, Done) and len(tickets) > 1 else step
+            return step.facts if isinstance(step, Done) and len(tickets) > 1 else step
         if guest.task not in ("", "build"):
             return Waiting(self.bounds.poll_s)
         if known.revision != str(guest.revision):
@@ -224,7 +224,7 @@ class LabDriver:
     def _revoke_change(self, attempt: Attempt, known: Facts) -> contract.Verdict:
         guest = self._guest(known.cloud_id)
         if guest is None:
-            return Landed(Facts()) if attempt.verb is contract.Verb.REMOVE else Revoked(Facts())
+            return Landed(self._absent(known)) if attempt.verb is contract.Verb.REMOVE else Revoked(Facts())
         if guest.last_attempt == attempt.id:
             return Landed(facts_of(guest))
         if known.revision != str(guest.revision):
@@ -243,7 +243,12 @@ class LabDriver:
         except client.RefusedError as refusal:
             if refusal.status != 404:
                 return self._refused_change(refusal, known)
-        return Done(Facts())
+        return Done(self._absent(known))
+
+    def _absent(self, known: Facts) -> Facts:
+        """What is known once nothing is left: since when."""
+        gone = self._client.read(f"/v1/guests/{_part(known.cloud_id)}", wire.Guest, deleted="true") if known.cloud_id else None
+        return Facts(changed_at=known.changed_at if gone is None else gone.changed_at)
 
     def _refused_change(self, refusal: client.RefusedError, known: Facts) -> contract.Step:
         """What a change of a guest that changed meanwhile leads to."""
@@ -293,7 +298,7 @@ def facts_of(guest: wire.Guest) -> Facts:
         state=State(guest.state), cloud_id=guest.id, ticket_id=guest.ticket_id, revision=str(guest.revision),
         done_generation=guest.generation, amounts=guest.amounts, replicas=guest.replicas, addresses=tuple(guest.addresses),
         host=guest.host, zone=guest.zone, service_class=guest.service_class, hall=guest.hall, created_at=guest.created_at,
-        detail=guest.detail,
+        changed_at=guest.changed_at, detail=guest.detail,
     )  # fmt: skip
 
 

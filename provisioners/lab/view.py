@@ -24,7 +24,7 @@ def read(now: world.World, parts: list[str], query: dict[str, str]) -> msgspec.S
         case ["tickets", ticket_id]:
             return now.ticket(ticket_id)
         case ["guests", guest_id]:
-            return now.guest(guest_id)
+            return now.deleted(guest_id) if "deleted" in query else now.guest(guest_id)
         case ["hosts"]:
             return wire.Hosts(hosts=placement.hosts(book))
         case ["inventory"]:

@@ -139,6 +139,7 @@ class Guest(msgspec.Struct, kw_only=True, frozen=True):
     detail: str
     last_attempt: str  # the attempt of the last accepted call
     metadata: dict[str, str]
+    changed_at: str = ""  # of the last line about it in the record
 
 
 class Ticket(msgspec.Struct, kw_only=True, frozen=True):

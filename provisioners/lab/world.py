@@ -198,6 +198,7 @@ class World:
             "guests", id=guest_id, kind=body.kind, name=body.name, tenant_id="", tenant="", project="", installation="", epoch=0,
             resource_id="", ticket_id="", state="running", task="", revision=1, generation=0, amounts=books.packed(body.amounts),
             replicas=0, image="", addresses="[]", host=host.name, created_at=books.stamp(), detail="", last_attempt="", metadata="{}",
+            changed_at="",
         )  # fmt: skip
         self._hold(self._row(guest_id), body.amounts, 1)
         self._record("created", guest_id)
@@ -225,6 +226,13 @@ class World:
         if guest is None:
             raise RefusedError(404, "guest.unknown", f"there is no guest {guest_id!r}")
         return guest
+
+    def deleted(self, guest_id: str) -> wire.Guest:
+        """A guest as it was when it went, with the time; 404 guest.unknown."""
+        row = self.book.one(f"{placement.GUESTS} WHERE g.id = ? AND g.deleted_at IS NOT NULL", guest_id)
+        if row is None:
+            raise RefusedError(404, "guest.unknown", f"there is no deleted guest {guest_id!r}")
+        return guest_of(row)
 
     # -- within ----------------------------------------------------------------------------------------------------------------
 
@@ -273,7 +281,7 @@ class World:
             installation=body.installation, epoch=body.epoch, resource_id=body.resource_id, ticket_id=body.ticket_id,
             state="building", task="build", revision=1, generation=0, amounts=books.packed(body.amounts), replicas=body.replicas,
             image=body.image, addresses=books.packed(addresses), host=host.name, created_at=books.stamp(), detail="",
-            last_attempt=attempt, metadata=books.packed(body.metadata),
+            last_attempt=attempt, metadata=books.packed(body.metadata), changed_at="",
         )  # fmt: skip
         self._hold(self._row(guest_id), body.amounts, 1)
 
@@ -290,12 +298,14 @@ class World:
     def _end(self, guest: wire.Guest, detail: str) -> None:
         row, at = self._row(guest.id), books.stamp()
         self._hold(row, guest.amounts, -1)
-        self._update(guest.id, deleted_at=at, state="deleted", task="", detail=detail)
-        gone = msgspec.structs.replace(guest, state="deleted", task="", detail=detail)
+        self._update(guest.id, deleted_at=at, changed_at=at, state="deleted", task="", detail=detail)
+        gone = msgspec.structs.replace(guest, state="deleted", task="", detail=detail, changed_at=at)
         self._append("deleted", gone, at)
 
     def _record(self, verb: str, guest_id: str) -> None:
-        self._append(verb, self.guest(guest_id), books.stamp())
+        at = books.stamp()
+        self._update(guest_id, changed_at=at)
+        self._append(verb, self.guest(guest_id), at)
 
     def _append(self, verb: str, guest: wire.Guest, at: str) -> None:
         self.book.insert(

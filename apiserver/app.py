@@ -9,6 +9,7 @@ import asyncio
 import collections
 import concurrent.futures
 import contextlib
+import dataclasses
 import re
 from collections.abc import AsyncIterator, Callable
 from typing import Any, Final
@@ -145,7 +146,9 @@ class Api:
         query, dry_run = decode.query(declared, request.scope.get("query_string", b""))
         raw = await _content(declared, request)
         context = case.with_body(context, raw)
-        body = decode.body(declared, raw) if declared.body is not None else None
+        body: Any = decode.body(declared, raw) if declared.body is not None else None
+        if not context.reason and hasattr(body, "reason"):
+            context = dataclasses.replace(context, reason=body.reason)  # a reason that is part of the wish stands in the trail too
         return route.Call(
             route=declared,
             path=path,

@@ -109,7 +109,8 @@ def show(
     form = session.options(ctx).output
     output.show(ctx, found["lines"] if form == "csv" else found, columns=_LINE if form == "csv" else _HEAD)
     if form == "table":
-        output.show(ctx, found["lines"], columns=_LINE)
+        named: output.Column = (say("RESOURCE", "资源"), lambda row: found["names"].get(row["resource"], row["resource"]))
+        output.show(ctx, found["lines"], columns=[named, *_LINE[1:]])
 
 
 @app.command("export", help=say("Statements with all lines as CSV or JSON.", "导出结算单明细（CSV 或 JSON）。"))

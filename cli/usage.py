@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from cli import failure, output, session
+from cli import amounts, failure, output, session
 from cli.texts import say
 
 app = session.app(say("usage events and intervals", "用量"))
@@ -44,13 +44,14 @@ def list_usage(
 ) -> None:
     """List resources."""
     columns: list[output.Column] = [
-        (say("RESOURCE", "资源"), "resource"),
+        (say("RESOURCE", "资源"), lambda row: row["name"] or row["resource"]),
         (say("KIND", "类型"), "kind"),
         (say("TENANT", "单位"), "tenant"),
         (say("PROJECT", "项目"), "project"),
         (say("STATE", "状态"), "state"),
         (say("SINCE", "起始"), "since"),
-        (say("AMOUNTS", "规格"), "amounts"),
+        (say("AMOUNTS", "规格"), lambda row: amounts.several(row["amounts"])),
+        (say("ID", "编号"), "resource"),
     ]
     output.show(ctx, session.client(ctx).pages("/v1/usage", tenant=tenant), columns=columns)
 

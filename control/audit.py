@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 from audit import service as audit
-from control import access
+from control import access, naming
 from primitives import clock
 from store.transaction import Transaction
 from tenants import model as tenants_model
@@ -28,8 +28,11 @@ def list_lines(
     before: int | None = None,
     limit: int = 100,
 ) -> list[dict[str, Any]]:
-    """Lines of the trail that `who` may read, newest first; `actor` is a login name or an account id, times are ISO 8601."""
-    return audit.find(
+    """Lines of the trail that `who` may read, newest first; `actor` is a login name or an account id, times are ISO 8601.
+
+    Beside what was hashed each line has the names that go with its ids today: `actor_name`, `object_name`, `tenant`.
+    """
+    lines = audit.find(
         tx,
         tenant_ids=_tenant_ids(tx, who, "list", tenant),
         actor=_actor(tx, actor),
@@ -40,6 +43,9 @@ def list_lines(
         before_seq=before,
         limit=limit,
     )
+    names = naming.named(tx, (line[field] for line in lines for field in ("actor", "object_id", "tenant_id")))
+    shown = {"actor_name": "actor", "object_name": "object_id", "tenant": "tenant_id"}
+    return [line | {name: names.get(line[field], "") for name, field in shown.items()} for line in lines]
 
 
 def export(tx: Transaction, who: tenants_model.Principal, *, after: int, limit: int) -> bytes:

@@ -7,10 +7,10 @@ where a killed close stopped.  What a restore left in dispute is on no statement
 import csv
 import io
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from control import access, case, notice, usage
+from control import access, case, naming, notice, usage
 from control.recovery import acceptance
 from metering import model, statements
 from primitives import clock, errors, money
@@ -93,7 +93,7 @@ def issue(month: str, tenant: str = "") -> case.UseCase:
 def show_statement(tx: Transaction, who: tenants_model.Principal, tenant: str, month: str) -> dict[str, Any]:
     """The statement of a department, or its draft up to now; lines by project and resource."""
     found = access.tenant(tx, who, tenant, "show", "statement")[0]
-    return _document(statements.show(tx, found, month, excluded=_disputed(tx)))
+    return _documents(tx, [statements.show(tx, found, month, excluded=_disputed(tx))])[0]
 
 
 def list_statements(tx: Transaction, who: tenants_model.Principal, month: str, *, tenant: str = "") -> list[dict[str, Any]]:
@@ -130,7 +130,7 @@ def export_statements(tx: Transaction, who: tenants_model.Principal, month: str,
     codes = usage.visible(tx, who, "export", "statement", "")
     if tenant:
         codes = frozenset({access.tenant(tx, who, tenant, "export", "statement")[0].code})
-    shown = [_document(one) for one in statements.show_many(tx, month, codes=codes, excluded=_disputed(tx))]
+    shown = _documents(tx, statements.show_many(tx, month, codes=codes, excluded=_disputed(tx)))
     if form == "json":
         return json.dumps(shown[0] if tenant and shown else shown, ensure_ascii=False, indent=1).encode() + b"\n"
     stream = io.StringIO()
@@ -140,7 +140,12 @@ def export_statements(tx: Transaction, who: tenants_model.Principal, month: str,
     return stream.getvalue().encode()
 
 
-def _document(shown: statements.Shown) -> dict[str, Any]:
+def _documents(tx: Transaction, found: list[statements.Shown]) -> list[dict[str, Any]]:
+    names = naming.resources(tx, (line.resource for each in found for line in each.lines))
+    return [_document(each, names) for each in found]
+
+
+def _document(shown: statements.Shown, names: Mapping[str, str]) -> dict[str, Any]:
     one = shown.statement
     return {
         "tenant": one.tenant,
@@ -150,6 +155,7 @@ def _document(shown: statements.Shown) -> dict[str, Any]:
         "state": one.state.value,
         "total": money.text(one.total_micro),
         "lines": [line.as_json() for line in shown.lines],
+        "names": {each: names[each] for each in sorted({line.resource for line in shown.lines}) if each in names},
     }
 
 

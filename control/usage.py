@@ -7,7 +7,7 @@ with the file's hash.  The same key goes on where a killed import stopped.
 from collections.abc import Callable
 from typing import Any, Final
 
-from control import access, case
+from control import access, case, naming
 from metering import importing, model, rules
 from metering import service as metering
 from metering import statements as metering_statements
@@ -49,7 +49,8 @@ def list_usage(tx: Transaction, who: tenants_model.Principal, *, tenant: str, af
             break
         after = batch[-1].subject
         found.extend(event for event in batch if codes is None or event.tenant in codes)
-    return [_present(event) for event in found[:limit]]
+    names = naming.resources(tx, (event.subject for event in found[:limit]))
+    return [_present(event) | {"name": names.get(event.subject, "")} for event in found[:limit]]
 
 
 def show_usage(tx: Transaction, who: tenants_model.Principal, resource: str, *, month: str = "") -> list[dict[str, Any]]:

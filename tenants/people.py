@@ -7,6 +7,7 @@ of the three administrators, no program is an administrator, and a service accou
 import dataclasses
 import hashlib
 import secrets
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from primitives import canonical, ids
@@ -76,6 +77,11 @@ def account(tx: transaction.Transaction, code: str) -> model.Account:
 def find_account(tx: transaction.Transaction, code: str) -> model.Account | None:
     """The account of a login name, or None."""
     return records.account(tx, code)
+
+
+def account_codes(tx: transaction.Transaction, account_ids: Sequence[str]) -> Mapping[str, str]:
+    """Login names by account id; unknown ids are left out."""
+    return records.account_codes(tx, account_ids)
 
 
 def accounts(tx: transaction.Transaction, scope: model.Scope) -> list[dict[str, Any]]:

@@ -32,11 +32,12 @@ class ExportQuery(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
 
 
 class Line(msgspec.Struct, kw_only=True):
-    """One line of the trail."""
+    """One line of the trail; `actor_name`, `object_name` and `tenant` are names of today beside the ids that were hashed."""
 
     seq: int
     at: str
     actor: str
+    actor_name: str
     on_behalf_of: str
     action: str
     outcome: str
@@ -44,8 +45,10 @@ class Line(msgspec.Struct, kw_only=True):
     role: str
     rule: str
     tenant_id: str
+    tenant: str
     kind: str
     object_id: str
+    object_name: str
     generation: int
     before_digest: str
     after_digest: str

@@ -99,7 +99,10 @@ class Line(msgspec.Struct, kw_only=True):
 
 
 class Statement(msgspec.Struct, kw_only=True):
-    """A statement with its lines; of a month that is not closed the draft up to now."""
+    """A statement with its lines; of a month that is not closed the draft up to now.
+
+    `names` has the names of the resources today, beside the lines that the digest is taken over; none where use was imported.
+    """
 
     tenant: str
     path: str
@@ -108,6 +111,7 @@ class Statement(msgspec.Struct, kw_only=True):
     state: str
     total: str
     lines: list[Line]
+    names: dict[str, str]
 
 
 def close(call: route.Call) -> case.Answer:

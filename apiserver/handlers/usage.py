@@ -40,9 +40,10 @@ class ImportReport(msgspec.Struct, kw_only=True):
 
 
 class Present(msgspec.Struct, kw_only=True):
-    """A resource in its present state."""
+    """A resource in its present state; `name` is '' where its use was imported."""
 
     resource: str
+    name: str
     kind: str
     tenant: str
     project: str

@@ -219,7 +219,13 @@ def _binding(row: dict[str, Any]) -> model.Binding:
     return model.Binding(role=model.Role(row["role"]), tenant_id=row["tenant_id"])
 
 
+_CODES: Final = sa.select(_A.c.id, _A.c.code).where(columns.among(_A.c.id, "account_ids"))
 _NAMES: Final = sa.select(_P.c.id, _P.c.name).where(columns.among(_P.c.id, "person_ids"))
+
+
+def account_codes(tx: transaction.Transaction, account_ids: Sequence[str]) -> dict[str, str]:
+    """Login names by account id."""
+    return {row["id"]: row["code"] for row in tx.execute(_CODES, account_ids=list(account_ids))} if account_ids else {}
 
 
 def names(tx: transaction.Transaction, person_ids: Sequence[str]) -> dict[str, str]:

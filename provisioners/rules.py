@@ -188,6 +188,8 @@ def judge(
         return Finding.FOREIGN
     if resource is None:
         return Finding.QUARANTINE
+    if resource.state is State.WRITTEN_OFF:
+        return Finding.QUARANTINE  # given up with whatever was open: what shows up again is for a person
     own_id = resource.facts.ticket_id if item.kind == contract.TICKET else resource.facts.cloud_id
     seen_id = item.facts.ticket_id if item.kind == contract.TICKET else item.facts.cloud_id
     if trail.any_open or (resource.facts_at is not None and resource.facts_at >= began_at):

@@ -81,7 +81,7 @@ def _answered(
 def _done(tx: Transaction, job: jobs.Job, known: model.Resource) -> model.Resource:
     """The goal of the verb is reached; what was wanted may have changed meanwhile, then the new goal counts."""
     if job.step is Step.REMOVE:
-        return ending.gone(tx, known)
+        return known if known.ended else ending.gone(tx, known)  # it may have been written off during the call
     if known.desired is model.Desired.DOWN or known.generation != job.resource.generation:
         return known
     return ending.delivered(tx, known)
@@ -108,7 +108,7 @@ def _refused(tx: Transaction, job: jobs.Job, error: contract.DriverError, resour
 def _refused_for_good(tx: Transaction, job: jobs.Job, reason: model.Reason, resource: model.Resource) -> model.Resource | None:
     if job.step is Step.ADVANCE and resource.desired is not model.Desired.DOWN:
         return provisioners.store(tx, resource, changes.refused(resource, reason, tx.now()))
-    if job.step is Step.ACT and resource.generation == job.resource.generation:
+    if job.step is Step.ACT and resource.generation == job.resource.generation and not resource.ended:
         return ending.given_up(tx, resource, reason)
     if job.step in (Step.ADVANCE, Step.ACT):
         return resource
@@ -167,6 +167,8 @@ def _seen(tx: Transaction, job: jobs.Job, answer: call.Seen, resource: model.Res
     guests = {item.facts.cloud_id: item.facts for item in answer.items if item.kind != contract.TICKET}
     facts = guests.get(job.resource.facts.cloud_id)
     looked = dataclasses.replace(resource, look=False)
+    if resource.ended:
+        return provisioners.store(tx, resource, looked)
     if facts is None:
         return provisioners.store(tx, resource, looked) if resource.state is State.LOST else ending.lost(tx, looked)
     if resource.state is State.LOST:

@@ -115,20 +115,14 @@ def _permit(tx: Transaction, who: tenants_model.Principal) -> tenants_model.Perm
 
 
 def _new_codes(tx: Transaction, path: pathlib.Path, report: dict[str, Any]) -> list[dict[str, str]]:
+    """A one-use code for every administrator at the root whose account is not disabled; the line of the restore."""
     root = tenants.root(tx)
-    held = [
-        row
-        for row in people.bindings(tx, tenants_model.Scope(tenant_ids=(root.id,), everything=False))
-        if row["role"] in role_table.ADMINISTRATORS
-    ]
-    codes = [
-        {
-            "account": row["account"],
-            "role": row["role"],
-            "code": signin.enrol(tx, people.account(tx, row["account"]), at_console=True),
-        }
-        for row in held
-    ]
+    codes = []
+    for row in people.bindings(tx, tenants_model.Scope(tenant_ids=(root.id,), everything=False)):
+        account = people.account(tx, row["account"])
+        if row["role"] in role_table.ADMINISTRATORS and not account.disabled:
+            code = signin.enrol(tx, account, at_console=True)
+            codes.append({"account": account.code, "role": str(row["role"]), "code": code})
     facts = {"file": path.name, "sha256": _sha256(path), "created_at": str(report["created_at"])}
     audit.append(tx, audit_model.Line(actor="console", action="backup.restore", kind="backup", object_id=path.name, facts=facts))
     return codes

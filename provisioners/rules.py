@@ -10,6 +10,7 @@ import enum
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
+from primitives import clock
 from provisioners import contract, model
 from provisioners.model import Desired, State
 
@@ -22,6 +23,8 @@ ACTIONS: Final[Mapping[str, frozenset[str]]] = {
 BACKOFF_FIRST_S: Final = 1
 BACKOFF_MAX_S: Final = 300
 STUCK_AFTER: Final = datetime.timedelta(minutes=10)
+LATE: Final = datetime.timedelta(minutes=10)
+"""A guest that was created longer after our last create is none of ours, whatever it carries; clocks may differ within it."""
 
 
 class Step(enum.Enum):
@@ -171,9 +174,10 @@ class Trail:
     any_open: bool
     cloud_ids: frozenset[str]  # guests that any answer named, hence possibly handed out
     epochs: frozenset[int]  # in which creates were sent
+    creates_ended_at: datetime.datetime | None  # when the last of them was closed
 
 
-NO_TRAIL: Final = Trail(any_open=False, cloud_ids=frozenset(), epochs=frozenset())
+NO_TRAIL: Final = Trail(any_open=False, cloud_ids=frozenset(), epochs=frozenset(), creates_ended_at=None)
 
 
 def judge(
@@ -181,8 +185,9 @@ def judge(
 ) -> Finding:
     """What to make of one item, seen at or after `began_at`.  A guest is a stray only if nobody can ever have been given it:
 
-    our rows know its resource, creates of its epoch were sent under our attempts, all are closed, no answer ever named it, and the resource
-    has another guest or has ended.  A ticket that is not the resource's own makes nothing by itself and is a stray once no attempt is open.
+    our rows know its resource, creates of its epoch were sent under our attempts, all are closed, no answer ever named it, it was created
+    while they could take effect (and is no copy that somebody made later), and the resource has another guest or has ended.  A ticket that
+    is not the resource's own makes nothing by itself and is a stray once no attempt is open.
     """
     if item.installation != installation:
         return Finding.FOREIGN
@@ -201,8 +206,12 @@ def judge(
         return Finding.LEAVE  # `advance` adopts it, `remove` takes it along
     if item.kind == contract.TICKET:
         return Finding.STRAY
-    proven = seen_id not in trail.cloud_ids and item.epoch in trail.epochs
+    proven = seen_id not in trail.cloud_ids and item.epoch in trail.epochs and _in_time(item.facts.created_at, trail)
     return Finding.STRAY if proven else Finding.QUARANTINE
+
+
+def _in_time(created_at: str, trail: Trail) -> bool:
+    return trail.creates_ended_at is not None and created_at != "" and clock.parse(created_at) <= trail.creates_ended_at + LATE
 
 
 def missing(

@@ -9,7 +9,7 @@ import threading
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
-from primitives import ids
+from primitives import clock, ids
 from provisioners import changes, contract, faults, model, rules
 from provisioners.records import attempts as attempt_records
 from provisioners.records import resources as records
@@ -299,6 +299,10 @@ def trails(tx: transaction.Transaction, resource_ids: Sequence[str]) -> dict[str
             any_open=any(row["open"] for row in rows.get(resource_id, ())),
             cloud_ids=frozenset(row["cloud_id"] for row in rows.get(resource_id, ()) if row["cloud_id"]),
             epochs=frozenset(row["epoch"] for row in rows.get(resource_id, ()) if row["creates"]),
+            creates_ended_at=max(
+                (clock.from_us(row["creates_ended_at"]) for row in rows.get(resource_id, ()) if row["creates_ended_at"]),
+                default=None,
+            ),
         )
         for resource_id in resource_ids
     }

@@ -44,6 +44,7 @@ _TRAIL: Final = (
     sa.select(
         _A.c.resource_id, _A.c.cloud_id, _A.c.epoch, sa.func.max(sa.case((_A.c.closed_at.is_(None), 1), else_=0)).label("open"),
         sa.func.max(sa.case((_A.c.verb == "advance", 1), else_=0)).label("creates"),
+        sa.func.max(sa.case((_A.c.verb == "advance", _A.c.closed_at))).label("creates_ended_at"),
     )
     .where(columns.among(_A.c.resource_id, "ids"))
     .group_by(_A.c.resource_id, _A.c.cloud_id, _A.c.epoch)

@@ -280,8 +280,8 @@ def seen(facts: Facts = GUEST, **more: object) -> contract.Observed:
     return contract.Observed(**values | more)  # type: ignore[arg-type]
 
 
-TRAIL = rules.Trail(any_open=False, cloud_ids=frozenset({"guest-1"}), epochs=frozenset({1}))
-SECOND = dataclasses.replace(GUEST, cloud_id="guest-2")
+TRAIL = rules.Trail(any_open=False, cloud_ids=frozenset({"guest-1"}), epochs=frozenset({1}), creates_ended_at=NOW)
+SECOND = dataclasses.replace(GUEST, cloud_id="guest-2", created_at=clock.text(NOW))
 
 
 def _judged(item: contract.Observed, row: model.Resource | None, trail: rules.Trail = TRAIL) -> Finding:
@@ -307,6 +307,13 @@ def test_a_guest_that_may_have_been_handed_out_is_never_a_stray() -> None:
     assert _judged(seen(SECOND), running(), rules.NO_TRAIL) is Finding.QUARANTINE
     assert _judged(seen(), None, rules.NO_TRAIL) is Finding.QUARANTINE
     assert _judged(seen(), changes.ended(running(), State.GONE, NOW)) is Finding.QUARANTINE
+
+
+def test_a_copy_that_somebody_made_later_is_never_a_stray() -> None:
+    for created_at in (clock.text(NOW + rules.LATE + datetime.timedelta(seconds=1)), ""):
+        copied = dataclasses.replace(SECOND, created_at=created_at)
+        assert _judged(seen(copied), running()) is Finding.QUARANTINE
+        assert _judged(seen(copied), changes.lost(running(), NOW)) is Finding.QUARANTINE
 
 
 def test_foreign_things_are_only_reported() -> None:

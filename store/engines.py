@@ -169,6 +169,9 @@ class PostgresqlConnection:
         except psycopg.Error as error:
             raise faults.UNREACHABLE(reason=str(error).strip()) from error
         self._raw.prepared_max = 1000  # a server has some hundred statements; the driver's 100 would push out those of each order
+        # What is looked up here by key lies in memory.  With the default of 4 a plan made while a table was small reads all of it, and is
+        # kept by the foreign keys and prepared statements of a connection while the table grows.  No statement is worth compiling.
+        self._raw.execute("SET random_page_cost = 1.1; SET jit = off")
         durable = self._raw.execute("SHOW synchronous_commit").fetchone()
         if durable is not None and durable["synchronous_commit"] == "off" and not read_only:
             self._raw.execute("SET synchronous_commit = on")

@@ -24,7 +24,8 @@ def service(wiring: Wiring) -> services.Service:
     def work() -> bool:
         for name, every, job in _JOBS:
             if clock.now() >= due[name]:
-                wiring.database.lane.run(job)
+                while wiring.database.lane.run(job):  # a few at a time, so that others have their turn in the lane
+                    continue
                 due[name] = clock.now() + every
         return False
 

@@ -55,7 +55,7 @@ _END_LINE: Final = (
     .values(outcome=sa.bindparam("outcome"), reason=sa.bindparam("reason"))
 )
 _OVERDUE: Final = (
-    sa.select(_O).where(_O.c.decide_by <= sa.bindparam("now"), _O.c.decide_by.is_not(None)).order_by(_O.c.decide_by).limit(20)
+    sa.select(_O).where(_O.c.decide_by <= sa.bindparam("now"), _O.c.decide_by.is_not(None)).order_by(_O.c.decide_by).limit(5)
 )
 _COUNTS: Final = sa.select(_O.c.state, sa.func.count().label("count")).group_by(_O.c.state).order_by(_O.c.state)
 _RULES_AT: Final = sa.select(_R).where(columns.among(_R.c.tenant_id, "tenants"), _R.c.retired_at.is_(None)).order_by(_R.c.name)

@@ -105,8 +105,7 @@ class Lane:
                 _answer(outcome)
 
     def _run_batch(self, batch: list[_Outcome]) -> None:
-        connection = self._open()
-        connection.begin()
+        connection = self._begun()
         started = clock.monotonic_s()
         while self._queue and len(batch) < BATCH_MAX and clock.monotonic_s() - started < BATCH_S:
             waiting = self._queue.popleft()
@@ -117,9 +116,17 @@ class Lane:
         connection.commit()
         killpoint.reach("lane.commit.after")
 
-    def _open(self) -> engines.Connection:
-        if self._connection is None:
-            self._connection = self._connect()
+    def _begun(self) -> engines.Connection:
+        """A connection with a transaction begun.  One that broke while nobody wrote (the server restarted) is replaced: nothing was lost."""
+        if self._connection is not None:
+            try:
+                self._connection.begin()
+                return self._connection
+            except Exception as error:
+                _log.info("lane.connection_stale", reason=str(error))
+                self._forget_connection()
+        self._connection = self._connect()
+        self._connection.begin()
         return self._connection
 
     def _forget_connection(self) -> None:

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 
 from primitives import errors
 from store import database as store_database
-from store import engines, faults, tables
+from store import engines, faults, tables, transaction
 from store.transaction import Transaction
 
 _ADD = sa.insert(tables.ANSWERS)
@@ -128,6 +128,15 @@ def test_a_process_that_stands_still_in_its_batch_loses_it_and_keeps_nobody_wait
     assert heard.code == "lane.repeat"
     assert rows(other) == 1
     for one in (still, other):
+        one.close()
+
+
+def test_a_connection_that_broke_while_nobody_wrote_costs_nobody_an_answer(postgresql_url: str) -> None:
+    database, other = (store_database.open_database(postgresql_url) for _ in range(2))
+    pid = database.lane.run(lambda tx: tx.execute(transaction.sql("SELECT pg_backend_pid() AS pid")))[0]["pid"]
+    other.lane.run(lambda tx: tx.execute(transaction.sql("SELECT pg_terminate_backend(:pid, 10000)"), pid=pid))
+    assert database.lane.run(add) == "added"
+    for one in (database, other):
         one.close()
 
 

@@ -121,8 +121,11 @@ def undelete(tx: transaction.Transaction, *, resource_id: str, order_id: str = "
 def expire(tx: transaction.Transaction, *, older_than: datetime.timedelta, reason: model.Reason) -> list[str]:
     """Reservations that nothing confirmed in time: those resources are unwanted from here on, unless an attempt is open.  Their ids.
 
-    Quota and room go back as with every create that fails: once the cloud confirms that nothing is there.
+    Quota and room go back as with every create that fails: once the cloud confirms that nothing is there.  None between a restore and its
+    acceptance: what the restored database still waits for may have been delivered long ago.
     """
+    if not installation.get(tx).accepted:
+        return []
     overdue = records.creating_since(tx, tx.now() - older_than)
     opened = attempt_records.open_of_many(tx, [one.id for one in overdue])
     expired = [one for one in overdue if one.id not in opened]

@@ -1,5 +1,6 @@
 """The reconciler through a database that fails it for a moment: what it held is carried on by the next holder, never kept for ever."""
 
+import datetime
 import pathlib
 from collections.abc import Iterator
 from typing import Any
@@ -7,8 +8,9 @@ from typing import Any
 import pytest
 
 from control.reconciler import conclusion
+from primitives import clock
 from provisioners.model import State
-from store import faults
+from store import faults, installation
 from store.transaction import Transaction
 from tests.integration import lab_process
 from tests.integration.reconciler_world import World, lab_cloud, wait
@@ -64,3 +66,17 @@ def test_rows_that_were_leased_by_a_commit_of_unknown_outcome_are_leased_again(
     with world.working():
         wait(lambda: world.get(resource_id).state is State.RUNNING, 20)
     assert lost
+
+
+def test_nothing_expires_between_a_restore_and_its_acceptance(world: World) -> None:
+    resource_id = world.want("档案-03")
+    world.lane(installation.raise_epoch)
+    clock.shift(datetime.timedelta(days=30))
+    try:
+        world.sweeper.sweep_all()
+        assert world.get(resource_id).state is State.CREATING
+        world.lane(installation.accept)
+        world.sweeper.sweep_all()
+        assert world.get(resource_id).state is State.RELEASING
+    finally:
+        clock.shift(datetime.timedelta(0))

@@ -121,8 +121,7 @@ def undelete(tx: transaction.Transaction, *, resource_id: str, order_id: str = "
 def expire(tx: transaction.Transaction, *, older_than: datetime.timedelta, reason: model.Reason) -> list[str]:
     """Reservations that nothing confirmed in time: those resources are unwanted from here on, unless an attempt is open.  Their ids.
 
-    Quota and room go back as with every create that fails: once the cloud confirms that nothing is there.  None between a restore and its
-    acceptance: what the restored database still waits for may have been delivered long ago.
+    Quota and room go back once the cloud confirms absence.  None before a restore is accepted: they may have been delivered since.
     """
     if not installation.get(tx).accepted:
         return []

@@ -164,7 +164,7 @@ def measured(
 
 def table(found: dict[str, Any]) -> Iterator[list[str]]:
     """Rows to print: orders a second, latencies, CPU, and the two ratios, each of medians of the same rounds."""
-    yield ["orders", "callers", "orders/s", "p50 ms", "p99 ms", "CPU us", "one each /s", "group : one each", "HTTP : in process"]
+    yield ["orders", "callers", "orders/s", "p50 ms", "p99 ms", "CPU us", "one each /s", "its CPU us", "group : one each", "HTTP : in process"]
     for database, ways in found.items():
         for way, callers in itertools.product(ways, CALLERS):
             grouped, single = (ways[way][f"{callers} {kind}"] for kind in ("group commit", "one each"))
@@ -178,6 +178,7 @@ def table(found: dict[str, Any]) -> Iterator[list[str]]:
                 f"{grouped['p99_ms']:.1f}",
                 f"{grouped['cpu_us']:.0f}",
                 f"{single['orders_per_s']:.0f}",
+                f"{single['cpu_us']:.0f}",
                 f"{grouped['orders_per_s'] / single['orders_per_s']:.2f}",
                 beside,
             ]

@@ -38,7 +38,7 @@ def main() -> None:
         else:
             found = orders.measured(rounds=1, seconds=0.5) if options.quick else orders.measured()
             rows = orders.table(found)
-        _print(rows)
+        printed(rows)
         OUT.mkdir(exist_ok=True)
         report = {"machine": machine, "quick": options.quick, "load_after": os.getloadavg(), "found": found}
         (OUT / f"{name}.json").write_text(json.dumps(report, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
@@ -64,7 +64,7 @@ def _processor() -> str:
     return platform.machine()
 
 
-def _print(rows: Iterable[list[str]]) -> None:
+def printed(rows: Iterable[list[str]]) -> None:
     """A table with columns aligned, numbers to the right."""
     lines = [list(row) for row in rows]
     widths = [max(len(row[column]) for row in lines) for column in range(len(lines[0]))]

@@ -164,7 +164,18 @@ def measured(
 
 def table(found: dict[str, Any]) -> Iterator[list[str]]:
     """Rows to print: orders a second, latencies, CPU, and the two ratios, each of medians of the same rounds."""
-    yield ["orders", "callers", "orders/s", "p50 ms", "p99 ms", "CPU us", "one each /s", "its CPU us", "group : one each", "HTTP : in process"]
+    yield [
+        "orders",
+        "callers",
+        "orders/s",
+        "p50 ms",
+        "p99 ms",
+        "CPU us",
+        "one each /s",
+        "its CPU us",
+        "group : one each",
+        "HTTP : in process",
+    ]
     for database, ways in found.items():
         for way, callers in itertools.product(ways, CALLERS):
             grouped, single = (ways[way][f"{callers} {kind}"] for kind in ("group commit", "one each"))

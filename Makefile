@@ -34,7 +34,7 @@ check: setup style  ## format, lint, types, layers and the unit tests: seconds, 
 	$(PYTEST) -q -n 2 tests/unit
 
 test: packages setup style  ## everything that must pass; as root it installs the Debian packages it needs
-	$(PYTEST) -q -n 2 --dist loadgroup -m 'not soak' tests/unit tests/integration
+	$(PYTEST) -q -n 2 --dist loadfile -m 'not soak' tests/unit tests/integration
 
 test-backends: packages setup  ## the driver contract against the clouds that run here
 	$(PYTEST) -q tests/backends

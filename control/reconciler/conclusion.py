@@ -32,6 +32,7 @@ class Worker:
     id: str
     here: rules.Here  # with the start time of the sender's pid, if the job revokes another's attempt
     clouds: clouds.Clouds
+    alone: bool  # no other thread of this process carries the resource: what this process opened for it before, it sends no more
 
 
 def conclude(tx: Transaction, worker: Worker, job: jobs.Job, answer: call.Answer, *, go_on: bool) -> jobs.Job | None:
@@ -156,7 +157,8 @@ def _held_open(tx: Transaction, worker: Worker, job: jobs.Job, answer: Waiting, 
         if rules.closes_on_absence(current, driver.bounds.late_s, tx.now()):
             _close(tx, job, resource, Outcome.ABSENT)
             return resource
-        if current.returned_at is None and provisioners.sender_known_dead(tx, current, worker.here):
+        ours_and_over = current.worker_id == worker.id and worker.alone
+        if current.returned_at is None and (ours_and_over or provisioners.sender_known_dead(tx, current, worker.here)):
             provisioners.sender_returned(tx, current.id)
     jobs.rest(tx, resource, resource, min(max(answer.again_in_s, 1), HOLD_AGAIN_S))
     return None

@@ -172,7 +172,8 @@ class Reconciler:
 
     def _step(self, job: jobs.Job, *, go_on: bool) -> jobs.Job | None:
         answer = self._limits.cover(job.cloud, job.resource.tenant_id) if job.step is Step.LIMIT else call.make(job)
-        worker = conclusion.Worker(id=self._id, here=self._here(job), clouds=self._clouds)
+        others = [fence for held, fence in self._in_hand.copy() if held == job.resource.id and fence != job.resource.fence]
+        worker = conclusion.Worker(id=self._id, here=self._here(job), clouds=self._clouds, alone=not others)
         try:
             return self._database.lane.run(lambda tx: conclusion.conclude(tx, worker, job, answer, go_on=go_on))
         except model.FencedOutError:

@@ -8,8 +8,10 @@ from typing import Any
 import pytest
 
 from control.reconciler import conclusion
+from control.reconciler import job as jobs
 from primitives import clock
 from provisioners.model import State
+from provisioners.rules import Step
 from store import faults, installation
 from store.transaction import Transaction
 from tests.integration import lab_process
@@ -80,3 +82,26 @@ def test_nothing_expires_between_a_restore_and_its_acceptance(world: World) -> N
         assert world.get(resource_id).state is State.RELEASING
     finally:
         clock.shift(datetime.timedelta(0))
+
+
+def test_an_attempt_whose_opening_was_never_heard_of_is_settled_by_tag_too(
+    database_url: str, lab: lab_process.Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = World(database_url, lab, create="tag")
+    run = world.database.lane.run
+    lost: list[Any] = []
+
+    def unknown(use_case: Any, on_refusal: Any = None) -> Any:
+        done = run(use_case, on_refusal)
+        if not lost and isinstance(done, jobs.Job) and done.step is Step.ADVANCE:
+            lost.append(done)
+            raise faults.REPEAT()
+        return done
+
+    monkeypatch.setattr(world.database.lane, "run", unknown)
+    resource_id = world.want("档案-04")
+    with world.working():
+        wait(lambda: world.get(resource_id).state is State.RUNNING, 40)
+    assert lost
+    assert len(world.lab.guests(resource_id)) == 1
+    world.close()

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from cli import output, session
+from cli import failure, output, session
 from cli.texts import say
 
 app = session.app(say("back up and verify", "备份与校验"))
@@ -36,6 +36,13 @@ def verify(ctx: typer.Context, file: Annotated[pathlib.Path, typer.Argument(help
     """Read a whole backup file; a local command that needs no server."""
     from control import backup, schema
 
+    if not file.is_file():
+        why = say(f"there is no file {file} on this computer", f"本机没有文件 {file}")
+        mend = say(
+            "give its path; the server keeps backups in its backup_folder, by default backups beside the SQLite file",
+            "请给出路径；备份位于服务器的 backup_folder，默认为 SQLite 文件旁的 backups 目录",
+        )
+        raise failure.NotFoundError(why, mend)
     schema.declare_tables()
     output.show(
         ctx,

@@ -12,6 +12,7 @@ app = session.app(say("shell completion", "命令补全"))
 _BASH: Final = """# govpool completion for bash: source <(govpool completion bash)
 _govpool() {{
   local noun=${{COMP_WORDS[1]}} word=${{COMP_WORDS[COMP_CWORD]}}
+  if [ "${{COMP_WORDS[COMP_CWORD-1]}}" = -o ]; then COMPREPLY=($(compgen -W "table json yaml csv name" -- "$word")); return; fi
   if [ "$COMP_CWORD" -eq 1 ]; then COMPREPLY=($(compgen -W "{nouns}" -- "$word")); return; fi
   case "$noun" in
 {cases}
@@ -59,9 +60,10 @@ def _words(noun: str) -> list[str]:
     found = importlib.import_module(f"cli.{module}")
     command: Any = typer.main.get_command(getattr(found, "app" if module == noun else noun))
     verbs = getattr(command, "commands", {})
-    commands = list(verbs.values()) or [command]
+    commands = [leaf for verb in verbs.values() for leaf in getattr(verb, "commands", {}).values() or [verb]] or [command]
+    verbs = [word for verb in verbs for word in (verb, *getattr(verbs[verb], "commands", {}))]
     options = {name for one in commands for param in one.params for name in param.opts if name.startswith("--")}
-    return [*verbs, *sorted(options)]
+    return [*dict.fromkeys(verbs), *sorted(options)]
 
 
 def _fish(words: dict[str, list[str]]) -> str:

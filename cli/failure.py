@@ -74,7 +74,7 @@ def tell(error: Exception, words: list[str]) -> int:
         return INTERRUPTED
     if isinstance(error, UsageError):
         if isinstance(error, NotFoundError):
-            _lines(what, error.why, error.mend, say("none; the server answered", "无；服务器已应答"))
+            _lines(what, error.why, error.mend, say("none", "无"))
             return NOT_FOUND
         return usage(error.why, error.mend, what)
     if isinstance(error, api.ProblemError):
@@ -117,7 +117,7 @@ def _click(error: Any, what: str) -> int:
         _lines(what, why, say("run it again with --debug and report what it prints", "请加 --debug 重新运行，并报告其输出"), "")
         return FAILED
     ctx = getattr(error, "ctx", None)
-    mend = f"{ctx.command_path} --help" if ctx else "govpool --help"
+    mend = f"{ctx.command_path} --help" if ctx else f"{what} --help"
     verbs = getattr(ctx.command, "commands", {}) if ctx else {}
     why = _parsed(error.format_message().partition(" Did you mean")[0])
     wrong = next((word for word in why.split("'")[1:2]), "")

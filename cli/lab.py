@@ -10,8 +10,8 @@ app = session.app(say("the lab cloud", "实验云"))
 
 @app.command(
     help=say(
-        "Run a lab cloud until it is stopped; its own options: govpool lab -- --help.",
-        "运行实验云；其选项见 govpool lab -- --help。",
+        "Run a lab cloud until it is stopped: govpool lab --file lab.db --port 8430.  More options: govpool lab -- --help.",
+        "运行实验云：govpool lab --file lab.db --port 8430。其他选项见 govpool lab -- --help。",
     ),
     context_settings={"ignore_unknown_options": True, "allow_extra_args": True},
 )

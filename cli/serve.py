@@ -53,7 +53,7 @@ def url_of(data: str, database: str) -> str:
     database = database or ("" if data else os.environ.get("GOVPOOL_DATABASE", ""))
     if bool(data) == bool(database):
         why = say("name one database: --data FOLDER or --database URL", "请指定一个数据库：--data 目录 或 --database URL")
-        raise failure.UsageError(why, "govpool serve --data ./govpool-data")
+        raise failure.UsageError(why, say("such as --data ./govpool-data", "例如 --data ./govpool-data"))
     return database or f"sqlite://{pathlib.Path(data).absolute() / 'govpool.db'}"
 
 

@@ -70,7 +70,7 @@ def show_usage(
         (say("TENANT", "单位"), "tenant"),
         (say("PROJECT", "项目"), "project"),
         (say("STATE", "状态"), "state"),
-        (say("AMOUNTS", "规格"), "amounts"),
+        (say("AMOUNTS", "规格"), lambda row: amounts.several(row["amounts"])),
     ]
     output.show(ctx, session.client(ctx).pages("/v1/usage-intervals", resource=resource, month=month), columns=columns)
 

@@ -10,6 +10,7 @@ import pathlib
 import sqlite3
 import threading
 import uuid
+import zlib
 from collections.abc import Iterator
 from typing import IO, Any, Final
 
@@ -63,6 +64,10 @@ class OccupiedError(Exception):
     """Another lab cloud has this file open."""
 
 
+class OtherReleaseError(Exception):
+    """The file was made by a release with other tables."""
+
+
 class Book:
     """The open file.  Raises OccupiedError when another process has it."""
 
@@ -73,7 +78,12 @@ class Book:
         self._connection.row_factory = sqlite3.Row
         for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "foreign_keys=ON", "recursive_triggers=ON", "busy_timeout=10000"):
             self._connection.execute(f"PRAGMA {pragma}")
+        made_by, ours = self._connection.execute("PRAGMA user_version").fetchone()[0], zlib.crc32(_SCHEMA.encode()) & 0x7FFFFFFF
+        if made_by != ours and self._connection.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchone():
+            self.close()
+            raise OtherReleaseError(f"{path} was made by another release of the lab cloud; give another --file, or remove it")
         self._connection.executescript(_SCHEMA)
+        self._connection.execute(f"PRAGMA user_version={ours}")
 
     def close(self) -> None:
         """Close the file and let another process have it."""

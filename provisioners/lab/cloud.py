@@ -36,7 +36,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except (msgspec.MsgspecError, UnicodeDecodeError, FileNotFoundError) as error:
         sys.stderr.write(f"govpool lab: the script cannot be read: {error}\n")
         return 2
-    except (book.OccupiedError, OSError) as error:
+    except (book.OccupiedError, book.OtherReleaseError, OSError) as error:
         sys.stderr.write(f"govpool lab: {error}\n")
         return 1
     return _serve(cloud)

@@ -105,6 +105,11 @@ def _after(item: dict[str, Any]) -> str:
     return say(f"{name} {used} of {granted}", f"{name} {used} / {granted}")
 
 
+def conditions(row: Any) -> list[str]:
+    """What holds a resource up, a line each."""
+    return [f"{one['code']}: {say(one['en'], one['zh'])}" for one in row["status"]["conditions"]]
+
+
 def labels(given: list[str] | None) -> dict[str, str]:
     """KEY=VALUE pairs as a mapping.  Raises a usage error."""
     found: dict[str, str] = {}
@@ -215,5 +220,5 @@ SHOW_COLUMNS: Final[list[output.Column]] = [
     (say("CLASS", "服务等级"), "spec.service_class"),
     (say("LABELS", "标签"), "metadata.labels"),
     (say("PROTECTED", "删除保护"), "spec.protected"),
-    (say("CONDITIONS", "情况"), "status.conditions"),
+    (say("CONDITIONS", "情况"), lambda row: conditions(row)),
 ]

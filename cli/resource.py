@@ -23,7 +23,7 @@ _COLUMNS: Final[list[output.Column]] = [
     (say("PROJECT", "项目"), "metadata.project"),
     (say("ID", "编号"), "metadata.id"),
 ]
-_STUCK: Final[list[output.Column]] = [*_COLUMNS, (say("WHY", "原因"), lambda row: _conditions(row))]
+_STUCK: Final[list[output.Column]] = [*_COLUMNS, (say("WHY", "原因"), ordering.conditions)]
 _SHOWN: Final[list[output.Column]] = [
     *_COLUMNS,
     (say("LOGIN", "登录"), "status.login"),
@@ -36,7 +36,7 @@ _SHOWN: Final[list[output.Column]] = [
     (say("LABELS", "标签"), "metadata.labels"),
     (say("PROTECTED", "删除保护"), "spec.protected"),
     (say("BIN UNTIL", "回收站截止"), "status.bin_until"),
-    (say("CONDITIONS", "情况"), lambda row: _conditions(row)),
+    (say("CONDITIONS", "情况"), ordering.conditions),
     (say("ATTEMPTS", "调用记录"), lambda row: [_attempt(one) for one in row["status"].get("attempts", [])]),
 ]
 _ITEMS: Final[list[output.Column]] = [
@@ -143,10 +143,6 @@ def quarantine_delete(ctx: typer.Context, item: Item) -> None:
 
 def _patch(ctx: typer.Context, resource: str, body: dict[str, Any]) -> None:
     output.show(ctx, session.client(ctx).patch(api.path("/v1/resources/{}", resource), body), _SHOWN)
-
-
-def _conditions(row: Any) -> list[str]:
-    return [f"{one['code']}: {say(one['en'], one['zh'])}" for one in row["status"]["conditions"]]
 
 
 def _attempt(one: Any) -> str:

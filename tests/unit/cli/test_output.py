@@ -10,7 +10,7 @@ import pytest
 import yaml
 from hypothesis import strategies as st
 
-from cli import output, session, texts
+from cli import ordering, output, session, texts
 
 ROWS = [
     {"metadata": {"name": "one-window", "tenant": "tax"}, "spec": {"granted": 48, "price": "0.50"}, "labels": {"系统": "一窗"}},
@@ -98,3 +98,10 @@ def test_an_empty_table_says_so_beside_the_data(capsys: pytest.CaptureFixture[st
     assert captured.out.startswith("NAME") and captured.err == "none\n"
     output.show(_context("json"), [], COLUMNS)
     assert capsys.readouterr() == ("[]\n", "")
+
+
+def test_conditions_are_sentences_and_not_their_fields() -> None:
+    row = {
+        "status": {"conditions": [{"code": "cloud.unreachable", "en": "the cloud cannot be reached", "zh": "云平台暂时无法连接"}]}
+    }
+    assert ordering.conditions(row) == ["cloud.unreachable: the cloud cannot be reached"]

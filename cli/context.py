@@ -56,6 +56,9 @@ def set_context(
     """Make or change."""
     book = contexts.load()
     chosen = book.get(name)
+    if server is not None and not server.startswith(("http://", "https://")):
+        why = say(f"{server!r} is not the URL of a server", f"{server!r} 不是服务器 URL")
+        raise failure.UsageError(why, "--server https://cloud.example:8443")
     if server is not None and server != chosen.server:
         chosen.server, chosen.token = server, ""  # a token belongs to the server that gave it
     chosen.ca_file = chosen.ca_file if ca_file is None else ca_file

@@ -64,8 +64,8 @@ def init(
     output.show(ctx, rows, columns=_COLUMNS)
     session.tell(
         say(
-            "each code works once, within 24 hours: govpool login --code CODE",
-            "每个登录码仅可使用一次，24 小时内有效：govpool login --code 登录码",
+            "each code works once, within 24 hours: start govpool serve with the same database, then govpool login --code CODE",
+            "每个登录码仅可使用一次，24 小时内有效：先以同一数据库运行 govpool serve，再 govpool login --code 登录码",
         )
     )
 

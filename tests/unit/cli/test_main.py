@@ -144,3 +144,9 @@ def test_help_and_usage_errors_are_chinese_where_asked() -> None:
     ]:
         done = ran(*arguments, "--lang", "zh")
         assert done.returncode == 2 and why in done.stderr.splitlines()[1], done.stderr
+
+
+def test_a_context_takes_the_url_of_a_server_only(tmp_path: pathlib.Path) -> None:
+    wrong = ran("context", "set", "city", "--server", "nonsense", HOME=str(tmp_path))
+    assert wrong.returncode == 2 and "'nonsense' is not the URL of a server" in wrong.stderr
+    assert ran("context", "set", "city", "--server", "https://cloud.example:8443", HOME=str(tmp_path)).returncode == 0

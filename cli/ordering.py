@@ -10,6 +10,7 @@ from typing import Annotated, Any, Final
 import typer
 
 from apiclient import client as api
+from apiclient import failure as refused
 from cli import amounts, failure, output, session, texts
 from cli.texts import say
 
@@ -140,7 +141,7 @@ def add_verbs(app: typer.Typer, kind: str, actions: Sequence[str]) -> None:
     def list_resources(ctx: typer.Context, tenant: Tenant = "", project: Project = "", deleted: _Deleted = False) -> None:
         chosen = session.context(ctx)
         query = {"kind": kind, "tenant": tenant or chosen.tenant, "project": project or chosen.project, "deleted": deleted or None}
-        output.show(ctx, session.client(ctx).pages("/v1/resources", **query), RESOURCE_COLUMNS)
+        output.show(ctx, _placed(ctx, query, tenant), RESOURCE_COLUMNS)
 
     @app.command("show", help=say("one, with addresses and how to log in", "查看详情、地址与登录方式"))
     def show_resource(ctx: typer.Context, name: _Name, tenant: Tenant = "", project: Project = "") -> None:
@@ -157,7 +158,7 @@ def found(ctx: typer.Context, kind: str, name: str, tenant: str, project: str) -
     if "-" in name and len(name.rpartition("-")[2]) == 26:
         return client.get(api.path("/v1/resources/{}", name))
     query = {"kind": kind, "name": name, "tenant": tenant or chosen.tenant, "project": project or chosen.project}
-    rows = list(client.pages("/v1/resources", **query))
+    rows = _placed(ctx, query, tenant)
     if len(rows) == 1:
         return rows[0]
     if rows:
@@ -169,6 +170,22 @@ def found(ctx: typer.Context, kind: str, name: str, tenant: str, project: str) -
         say(f"there is no {kind} {name} that you may see", f"没有您可查看的 {kind} {name}"),
         f"govpool {ctx.command_path.split()[1]} list",
     )
+
+
+def _placed(ctx: typer.Context, query: dict[str, Any], tenant: str) -> list[Any]:
+    """The resources of a query.  A project that the context's own tenant does not have: exit 3, and --tenant as the way out."""
+    try:
+        return list(session.client(ctx).pages("/v1/resources", **query))
+    except refused.ProblemError as error:
+        if error.code != "object.unknown" or not query["project"] or tenant:
+            raise
+        raise failure.NotFoundError(
+            say(
+                f"{query['tenant']} has no project {query['project']} that you may see",
+                f"{query['tenant']} 没有您可查看的项目 {query['project']}",
+            ),
+            say("add --tenant TENANT; govpool project list shows whose it is", "请加 --tenant；所属单位见 govpool project list"),
+        ) from error
 
 
 def _add_action(app: typer.Typer, kind: str, action: str) -> None:

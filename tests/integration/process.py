@@ -1,13 +1,14 @@
 """The real thing as processes: `govpool` run as a command, and `govpool serve` in a process of its own."""
 
 import contextlib
+import importlib
 import os
 import pathlib
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 READY_S = 60
@@ -47,6 +48,14 @@ class Command:
         done = self.run(*arguments, stdin=stdin)
         assert done.returncode == 0, f"{arguments}: exit {done.returncode}\n{done.stdout}{done.stderr}"
         return done.stdout
+
+
+def here(words: Sequence[str]) -> int:
+    """A command inside the test's own process, loaded anew: its texts are of the language that is set when it is loaded."""
+    for name in [name for name in sys.modules if name == "cli" or name.startswith("cli.")]:
+        del sys.modules[name]
+    code: int = importlib.import_module("cli.main").run(list(words))
+    return code
 
 
 class Server:

@@ -9,9 +9,8 @@ from decimal import Decimal
 
 import pytest
 
-from cli import main
 from store import database as store_database
-from tests.integration import metering_world
+from tests.integration import metering_world, process
 from tests.integration.metering_world import Market, event
 
 MONTH = ("--month", "2026-10")
@@ -35,7 +34,7 @@ class Person:
         """Run a command; what it puts on standard output, or for another exit code on standard error."""
         self.monkeypatch.setenv("GOVPOOL_SERVER", self.market.city.url)
         self.monkeypatch.setenv("GOVPOOL_TOKEN", self.token)
-        assert main.run(list(words)) == code, self.capsys.readouterr().err
+        assert process.here(list(words)) == code, self.capsys.readouterr().err
         shown = self.capsys.readouterr()
         return shown.err if code else shown.out
 

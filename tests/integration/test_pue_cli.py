@@ -6,10 +6,10 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from cli import main
 from primitives import clock
 from pue_monitor import model, service
 from store import database as store_database
+from tests.integration import process
 from tests.integration.tenants_server import City, serving
 
 Typed = Callable[..., tuple[int, str, str]]
@@ -34,7 +34,7 @@ def typed(city: City, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch, c
     def run(line: str, *, lang: str = "en", token: str = operator.token) -> tuple[int, str, str]:
         monkeypatch.setenv("GOVPOOL_TOKEN", token)
         capsys.readouterr()
-        code = main.run([*line.split(), "--lang", lang])
+        code = process.here([*line.split(), "--lang", lang])
         told = capsys.readouterr()
         return code, told.out, told.err
 

@@ -7,12 +7,12 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from apiclient import client as api
-from cli import main
 from control import quota_names
 from primitives import errors
 from quotas import names
 from quotas import service as quotas
 from store import database as store_database
+from tests.integration import process
 from tests.integration.lab_process import Lab
 from tests.integration.tenants_server import City, refused, serving
 
@@ -55,7 +55,7 @@ def typed(
 
     def run(line: str) -> tuple[int, str, str]:
         capsys.readouterr()
-        code = main.run(line.split())
+        code = process.here(line.split())
         told = capsys.readouterr()
         return code, told.out, told.err
 

@@ -7,10 +7,10 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from cli import main
 from primitives import errors
 from store import database as store_database
 from tenants import signin
+from tests.integration import process
 from tests.integration.tenants_server import City, serving
 
 Typed = Callable[..., tuple[int, str, str]]
@@ -33,7 +33,7 @@ def typed(city: City, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch, c
 
     def run(line: str, *, as_: str = "") -> tuple[int, str, str]:
         capsys.readouterr()
-        code = main.run([*line.split(), *(["--context", as_] if as_ else [])])
+        code = process.here([*line.split(), *(["--context", as_] if as_ else [])])
         told = capsys.readouterr()
         return code, told.out, told.err
 
@@ -134,18 +134,18 @@ def test_a_dry_run_changes_nothing(typed: Typed) -> None:
 def test_an_installation_begins_at_the_console_and_only_once(tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]) -> None:
     data = ["--data", str(tmp_path / "data")]
     named = ["--code", "nanhai", "--name", "南海区", "--system-admin", "wang=王芳"]
-    assert main.run(["init", *data, *named, "-o", "json"]) == 0
+    assert process.here(["init", *data, *named, "-o", "json"]) == 0
     codes = json.loads(capsys.readouterr().out)
     assert [each["role"] for each in codes] == ["system_admin", "security_admin", "audit_admin"]
     assert codes[0]["account"] == "wang"
-    assert main.run(["init", *data, *named]) == 7
+    assert process.here(["init", *data, *named]) == 7
     assert "init.done" in capsys.readouterr().err
-    assert main.run(["init", *data, "--enrol", "audit-admin", "-o", "json"]) == 0
+    assert process.here(["init", *data, "--enrol", "audit-admin", "-o", "json"]) == 0
     fresh = json.loads(capsys.readouterr().out)[0]["code"]
-    assert main.run(["init", *data, "--enrol", "nobody"]) == 3
+    assert process.here(["init", *data, "--enrol", "nobody"]) == 3
     opened = store_database.open_database(f"sqlite://{tmp_path / 'data' / 'govpool.db'}")
     try:
-        assert main.run(["init", *data, "--enrol", "wang"]) == 7, "a running server holds the lock"
+        assert process.here(["init", *data, "--enrol", "wang"]) == 7, "a running server holds the lock"
         assert "store.locked" in capsys.readouterr().err
         assert opened.lane.run(lambda tx: signin.login(tx, fresh))[1].account == "audit-admin"
         old = next(each["code"] for each in codes if each["account"] == "audit-admin")

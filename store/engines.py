@@ -5,6 +5,7 @@ SQLAlchemy compiles (`store.transaction`); the driver's own connection runs (12 
 
 import contextlib
 import json
+import os
 import pathlib
 import sqlite3
 from collections.abc import Mapping, Sequence
@@ -86,8 +87,10 @@ class SqliteConnection:
     dialect = SQLITE
 
     def __init__(self, path: pathlib.Path, *, read_only: bool = False) -> None:
-        mode = "ro" if read_only else "rwc"
+        mode = "ro" if read_only else "rw"
         try:
+            if not read_only:  # what departments have is nobody else's to read; the -wal and -shm files take the mode of the file
+                os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
             self._raw = sqlite3.connect(
                 f"{path.absolute().as_uri()}?mode={mode}", uri=True, isolation_level=None, check_same_thread=False
             )
@@ -100,7 +103,7 @@ class SqliteConnection:
                 found = self._raw.execute(f"PRAGMA {setting}").fetchone()[0]
                 if found != wanted:
                     raise faults.UNSAFE(setting=setting, found=found, wanted=wanted)
-        except sqlite3.Error as error:
+        except (sqlite3.Error, OSError) as error:
             raise faults.UNREACHABLE(reason=str(error)) from error
 
     def rows(self, text: str, parameters: Mapping[str, Any] | None) -> list[dict[str, Any]]:

@@ -173,6 +173,15 @@ def test_a_second_process_may_not_own_the_same_file(tmp_path: pathlib.Path) -> N
     store_database.open_database(url).close()
 
 
+def test_nobody_else_may_read_the_file(tmp_path: pathlib.Path) -> None:
+    opened = store_database.open_database(f"sqlite://{tmp_path}/one.db")
+    opened.lane.run(lambda tx: tx.execute(transaction.sql("CREATE TABLE x (y INTEGER) STRICT")))
+    assert {path.name: path.stat().st_mode & 0o777 for path in tmp_path.iterdir()} == dict.fromkeys(
+        ("one.db", "one.db-wal", "one.db-shm", "one.db.lock"), 0o600
+    )
+    opened.close()
+
+
 def test_replace_into_cannot_pass_an_append_only_trigger(tmp_path: pathlib.Path) -> None:
     """REPLACE deletes without a DELETE trigger unless recursive_triggers is on: it is one of the settings checked at each connect."""
     connection = store_database.connect(f"sqlite://{tmp_path}/one.db")

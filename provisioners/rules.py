@@ -23,6 +23,8 @@ ACTIONS: Final[Mapping[str, frozenset[str]]] = {
 BACKOFF_FIRST_S: Final = 1
 BACKOFF_MAX_S: Final = 300
 STUCK_AFTER: Final = datetime.timedelta(minutes=10)
+STUCK_FAILURES: Final = 3
+"""So many refusals in a row (a cloud that does not answer is one) show at once, not after `STUCK_AFTER`."""
 LATE: Final = datetime.timedelta(minutes=10)
 """A guest that was created longer after our last create is none of ours, whatever it carries; clocks may differ within it."""
 
@@ -105,10 +107,11 @@ def power_after(resource: model.Resource, action: str) -> contract.State:
 
 
 def is_stuck(resource: model.Resource, attempt_opened_at: datetime.datetime | None, now: datetime.datetime) -> bool:
-    """Whether an operator should look at it: lost, or on its way for longer than STUCK_AFTER, or an attempt that nobody can settle."""
+    """Whether an operator should look at it: lost, refused again and again, on its way for longer than STUCK_AFTER, or an attempt
+    that nobody can settle."""
     if resource.ended:
         return False
-    if resource.state is State.LOST:
+    if resource.state is State.LOST or resource.failures >= STUCK_FAILURES:
         return True
     under_way = resource.state in (State.CREATING, State.CHANGING, State.RELEASING)
     return (under_way and now - resource.state_since_at >= STUCK_AFTER) or (

@@ -164,6 +164,15 @@ def test_a_late_ticket_is_swept_and_a_late_create_finds_its_ticket_gone(world: W
     assert len(world.lab.tickets(resource_id)) == 1
 
 
+def test_what_is_refused_for_now_again_and_again_is_shown_to_operators_within_seconds(world: World) -> None:
+    world.lab.script({"do": "refuse", "on": ["ticket.create"], "reason": "busy"})
+    resource_id = world.want("综合治税-01")
+    world.work(lambda: bool(world.read(lambda tx: provisioners.stuck(tx, tenant_ids=None))))
+    (row,) = world.read(lambda tx: provisioners.stuck(tx, tenant_ids=None))
+    assert (row.id, row.state) == (resource_id, State.CREATING)
+    assert row.failures >= 3
+
+
 def test_a_vanished_guest_is_lost_with_a_notice_and_its_quota_is_kept_until_somebody_deletes_it(world: World) -> None:
     resource_id = world.want("社会治理-01")
     world.work()

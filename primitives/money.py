@@ -21,11 +21,6 @@ def parse(text: str, field: str = "amount") -> int:
     return int(decimal.Decimal(text).scaleb(6))
 
 
-def to_fen(micro: int) -> int:
-    """Micro-yuan rounded half up to whole fen, still in micro-yuan."""
-    return quantity.half_up(micro, FEN) * FEN
-
-
 def text(micro: int, places: int = 2) -> str:
     """Decimal text with `places` (0..6) decimal places, half up; the form of every amount on the wire."""
     unit = 10 ** (6 - places)

@@ -149,10 +149,6 @@ class SqliteConnection:
     def close(self) -> None:
         self._raw.close()
 
-    def script(self, text: str) -> None:
-        """Run several statements outside a transaction (backup, schema)."""
-        self._raw.executescript(text)
-
     def raw(self) -> sqlite3.Connection:
         """The driver's connection, for Alembic and the backup API only."""
         return self._raw

@@ -72,7 +72,6 @@ def test_money_survives_its_text(amount: decimal.Decimal) -> None:
 def test_fen_round_half_up_as_decimal_does(micro: int) -> None:
     expected = (decimal.Decimal(micro) / 10**6).quantize(decimal.Decimal("0.01"), decimal.ROUND_HALF_UP)
     assert decimal.Decimal(money.text(micro)) == expected
-    assert money.to_fen(micro) == int(expected * 10**6)
 
 
 @pytest.mark.parametrize("text", ["1e3", "0.0000001", "１２", "", ".5", "1,000", "NaN", "1234567890"])

@@ -1,0 +1,10 @@
+"""Migration 0004: moves."""
+
+revision = "0004"
+down_revision = "0003"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    """To 0004."""

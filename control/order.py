@@ -13,7 +13,7 @@ from audit import service as audit
 from control import access, case, notice, order_view, plan, reservation
 from orders import model, rules
 from orders import service as orders
-from primitives import ids
+from primitives import clock, ids
 from provisioners import model as provisioners_model
 from provisioners import service as provisioners
 from quotas import guard
@@ -190,6 +190,7 @@ def _wanted(tx: Transaction, order: model.Order, line: model.Line) -> provisione
         spec=spec["driver"],
         labels=spec["labels"],
         protected=spec["protected"],
+        end_at=clock.parse(spec["end_at"]) if spec.get("end_at") else None,
     )
 
 

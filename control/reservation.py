@@ -14,9 +14,10 @@ from metering import service as metering
 from orders import model
 from orders import service as orders
 from pools import service as pools
-from primitives import errors, ids
+from primitives import clock, errors, ids
 from provisioners import changes
 from provisioners import faults as provisioners_faults
+from provisioners import lease as provisioners_lease
 from provisioners import model as provisioners_model
 from provisioners import rules as provisioners_rules
 from provisioners import service as provisioners
@@ -43,6 +44,7 @@ class LineWish:
     labels: Mapping[str, str] = dataclasses.field(default_factory=dict)
     protected: bool = False
     purge: bool = False  # a delete that passes the recycle bin by
+    end_at: str = ""  # of a create or an extension: a day, a moment, or 'none'; '' = not said
     wish: plan.Wish = dataclasses.field(default_factory=plan.Wish)
 
 
@@ -164,6 +166,7 @@ def _placed(tx: Transaction, ground: Ground, new: _New) -> model.Line:
         "labels": dict(wish.labels),
         "protected": wish.protected,
         "monthly_micro": price.monthly_micro,
+        "end_at": _end_text(provisioners_lease.end_at(wish.end_at, ground.at)) if wish.end_at else None,
     }
     return model.Line(position=0, action="create", kind=wish.kind, resource_id=new.id, name=new.name, spec=planned)
 
@@ -190,6 +193,10 @@ def _held_change(tx: Transaction, ground: Ground, wish: LineWish) -> model.Line:
         ]
         planned |= {"amounts": amounts, "driver": spec, "monthly_micro": price[0] - price[1]}
     return model.Line(position=0, action=wish.action, kind=wish.kind, resource_id=resource.id, name=resource.name, spec=planned)
+
+
+def _end_text(at: datetime.datetime | None) -> str | None:
+    return None if at is None else clock.text(at)
 
 
 def _resource(tx: Transaction, ground: Ground, wish: LineWish) -> provisioners_model.Resource:

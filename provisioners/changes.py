@@ -24,6 +24,7 @@ def born(wanted: model.WantedResource, now: datetime.datetime) -> Resource:
         limited=False, disputed=False, strays=(), look=False, fence=model.Fence(epoch=0, n=0),
         leased_by="", leased_until_at=None, next_at=now, failures=0, attempts_made=0, usage_sequence=0, usage_at=None,
         bin_until_at=None, created_at=now, state_since_at=now, ended_at=None,
+        end_at=wanted.end_at, end_due_at=None if wanted.end_at is None else now,
     )  # fmt: skip
 
 
@@ -190,7 +191,7 @@ def ended(resource: Resource, state: State, now: datetime.datetime) -> Resource:
     facts = resource.facts if state is State.WRITTEN_OFF else contract.Facts()
     return dataclasses.replace(
         resource, desired=Desired.DOWN, state=state, state_since_at=now, ended_at=now, facts=facts, facts_at=now, look=False,
-        observed_generation=resource.generation, before=None, bin_until_at=None, order_id="", superseded=(), failures=0,
+        observed_generation=resource.generation, before=None, bin_until_at=None, order_id="", superseded=(), failures=0, end_due_at=None,
     )  # fmt: skip
 
 

@@ -95,6 +95,7 @@ class WantedResource:
     labels: Mapping[str, str] = dataclasses.field(default_factory=dict)
     order_id: str = ""
     protected: bool = False  # deletion is refused until the protection is taken away
+    end_at: datetime.datetime | None = None  # the end of its lease, whole seconds; None = open-ended
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -159,6 +160,12 @@ class Resource:
     created_at: datetime.datetime
     state_since_at: datetime.datetime
     ended_at: datetime.datetime | None
+    # its lease (`provisioners.lease`)
+    end_at: datetime.datetime | None = None  # when it is to end, whole seconds; None = open-ended
+    end_told_days: int | None = None  # the smallest notice that is given, or was past when the end was set; None = none yet
+    end_due_at: datetime.datetime | None = None  # when the clock looks at its lease next; None = never by itself
+    end_reached_at: datetime.datetime | None = None  # when the end was carried out and told: the grace counts from here
+    end_power: contract.State | None = None  # the power that its end took away, and that an extension gives back
 
     @property
     def pending(self) -> bool:

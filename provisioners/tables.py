@@ -52,6 +52,11 @@ RESOURCES: Final = columns.table(
     columns.integer("created_at"),
     columns.integer("state_since_at"),
     columns.integer("ended_at", null=True),
+    columns.integer("end_at", null=True),
+    columns.integer("end_told_days", null=True),
+    columns.integer("end_due_at", null=True),
+    columns.integer("end_reached_at", null=True),
+    columns.text("end_power", null=True),
     columns.check("resources_desired_known", "desired IN ('up', 'bin', 'down')"),
     columns.check("resources_power_known", "power IN ('running', 'stopped')"),
     columns.check(
@@ -69,6 +74,8 @@ RESOURCES: Final = columns.table(
     columns.index("resources_pool_living", "pool_id", "tenant_id", where="ended_at IS NULL"),
     columns.index("resources_name", "name"),
     columns.index("resources_creating", "created_at", where="state = 'creating'"),
+    columns.index("resources_end", "end_at", "id", where="end_at IS NOT NULL AND ended_at IS NULL"),
+    columns.index("resources_end_due", "end_due_at", where="end_due_at IS NOT NULL"),
 )
 columns.forbid(RESOURCES, "DELETE")  # ids are never used again, and statements point here
 

@@ -18,7 +18,10 @@ from store import columns, transaction
 
 _R: Final = tables.RESOURCES
 _A: Final = tables.ADDRESSES
-_TIMES: Final = ("facts_at", "leased_until_at", "next_at", "usage_at", "bin_until_at", "created_at", "state_since_at", "ended_at")
+_TIMES: Final = (
+    "facts_at", "leased_until_at", "next_at", "usage_at", "bin_until_at", "created_at", "state_since_at", "ended_at", "end_at",
+    "end_due_at", "end_reached_at",
+)  # fmt: skip
 _FLAGS: Final = ("protected", "failing", "built", "limited", "disputed", "look")
 _JSON: Final = ("amounts", "spec", "labels")
 _BIRTH: Final = ("id", "kind", "tenant_id", "tenant", "project_id", "project", "pool_id", "pool", "created_at")
@@ -244,6 +247,7 @@ def _row(resource: model.Resource) -> dict[str, Any]:
         "desired": str(resource.desired),
         "power": str(resource.power),
         "state": str(resource.state),
+        "end_power": None if resource.end_power is None else str(resource.end_power),
         "before": None if resource.before is None else _text(dataclasses.asdict(resource.before)),
         "superseded": _text(list(resource.superseded)),
         "reason": None if resource.reason is None else _text(dataclasses.asdict(resource.reason)),
@@ -267,6 +271,7 @@ def _resource(row: Mapping[str, Any]) -> model.Resource:
             "desired": model.Desired(values["desired"]),
             "power": contract.State(values["power"]),
             "state": model.State(values["state"]),
+            "end_power": None if values["end_power"] is None else contract.State(values["end_power"]),
             "before": None if before is None else model.Before(**before | {"power": contract.State(before["power"])}),
             "superseded": tuple(json.loads(values["superseded"])),
             "reason": None if values["reason"] is None else model.Reason(**json.loads(values["reason"])),

@@ -54,6 +54,17 @@ class Standing:
         return max(0, self.drawn - self.local_quota)
 
     @property
+    def borrowed(self) -> int:
+        """What is drawn beyond the own quota: -T(x), where that is positive."""
+        return max(0, self.drawn - self.subtree_quota)
+
+    @property
+    def idle(self) -> int:
+        """What is left to others right now."""
+        left = max(0, self.subtree_quota - self.drawn)
+        return left if self.lending_limit is None else min(self.lending_limit, left)
+
+    @property
     def grant(self) -> Grant:
         """The part that somebody above decided."""
         return Grant(granted=self.granted, lending_limit=self.lending_limit, borrowing_limit=self.borrowing_limit)
@@ -96,3 +107,22 @@ class Difference:
     column: str
     stored: int
     derived: int
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Recall:
+    """A lender that wants its own back.  Its lending limit falls with what borrowers give back, until it is at `lending_target`."""
+
+    id: str
+    tenant_id: str
+    name: str
+    amount: int  # asked for: `lent_before` less `lending_target`
+    lent_before: int  # used by others when it began
+    lending_before: int | None  # the lending limit when it began; None: all
+    lending_target: int
+    reason: str
+    started_at: datetime.datetime
+    due_at: datetime.datetime  # by when borrowers were asked to give back
+    reminded_at: datetime.datetime | None  # when operators were told that it is overdue
+    ended_at: datetime.datetime | None
+    outcome: str  # '' while it goes on, 'returned' when all is back, 'ended' by a person

@@ -45,10 +45,43 @@ AMOUNTS: Final = columns.table(
     columns.check("quota_amounts_range", "amount BETWEEN 1 AND 1000000000000000"),
 )
 
+INCOMING: Final = columns.table(
+    "quota_incoming",  # what a waiting order will move from one tenant to another; drawn nowhere yet
+    columns.text("order_id", primary_key=True),
+    columns.text("name", primary_key=True),
+    columns.text("from_id"),
+    columns.text("tenant_id"),
+    columns.integer("amount"),
+    columns.check("quota_incoming_range", "amount BETWEEN 1 AND 1000000000000000"),
+)
+
 DEFAULTS: Final = columns.table(
     "grant_defaults",  # what a new tenant is granted, as far as its parent has it
     columns.text("name", primary_key=True),
     columns.integer("granted"),
     columns.integer("generation"),
     columns.check("grant_defaults_range", "granted BETWEEN 0 AND 1000000000000000"),
+)
+
+RECALLS: Final = columns.table(
+    "quota_recalls",  # lenders that want their own back; one at a time for a tenant and name
+    columns.text("id", primary_key=True),
+    columns.text("tenant_id"),
+    columns.text("name"),
+    columns.integer("amount"),
+    columns.integer("lent_before"),
+    columns.integer("lending_before", null=True),
+    columns.integer("lending_target"),
+    columns.text("reason"),
+    columns.integer("started_at"),
+    columns.integer("due_at"),
+    columns.integer("reminded_at", null=True),
+    columns.integer("ended_at", null=True),
+    columns.text("outcome"),
+    columns.check("quota_recalls_amount_range", "amount BETWEEN 1 AND lent_before"),
+    columns.check("quota_recalls_target", "lending_target = lent_before - amount"),
+    columns.check("quota_recalls_outcome_known", "outcome IN ('', 'returned', 'ended')"),
+    columns.check("quota_recalls_end", "(outcome = '') = (ended_at IS NULL)"),
+    columns.index("quota_recalls_going_on", "name", "tenant_id", unique=True, where="ended_at IS NULL"),
+    columns.index("quota_recalls_tenant", "tenant_id", "id"),
 )

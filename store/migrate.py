@@ -12,7 +12,7 @@ from primitives import clock
 from store import columns, engines, faults, schema
 from store import database as store_database
 
-HEAD: Final = "0004"
+HEAD: Final = "0005"
 """The revision of this release; a test holds it against the newest file of `migrations/versions`."""
 
 FOLDER: Final = pathlib.Path(__file__).parent / "migrations"

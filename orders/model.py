@@ -69,6 +69,7 @@ class Order:
     decide_by: datetime.datetime | None  # while waiting
     ended_at: datetime.datetime | None
     generation: int
+    taker_id: str | None = None  # of a move: the tenant that takes, and whose approver decides
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)

@@ -21,9 +21,11 @@ ORDERS: Final = columns.table(
     columns.integer("decide_by", null=True),
     columns.integer("ended_at", null=True),
     columns.integer("generation"),
+    columns.text("taker_id", null=True),  # of a move: the tenant that takes, and decides
     columns.unique("orders_number_unique", "number"),
     columns.check("orders_deadline_while_waiting", "(state = 'waiting_for_approval') = (decide_by IS NOT NULL)"),
     columns.index("orders_by_tenant", "tenant_id", "number"),
+    columns.index("orders_by_taker", "taker_id", "number", where="taker_id IS NOT NULL"),
     columns.index("orders_by_deadline", "decide_by", where="decide_by IS NOT NULL"),
 )
 LINES: Final = columns.table(
@@ -37,7 +39,7 @@ LINES: Final = columns.table(
     columns.text("spec"),
     columns.text("outcome"),
     columns.text("reason"),
-    columns.text("held_name", null=True),  # '<project>/<kind>/<name>' while a waiting order holds the name
+    columns.text("held_name", null=True),  # '<project>/<kind>/<name>' while a waiting order holds the name there
     columns.index("order_lines_by_resource", "resource_id"),
     columns.index("order_lines_held_name_unique", "held_name", unique=True, where="held_name IS NOT NULL"),
 )

@@ -6,6 +6,7 @@ Each takes the row as it stands and gives the row as it will stand; `service` re
 import dataclasses
 import datetime
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 from provisioners import contract, faults, model, rules
@@ -59,10 +60,14 @@ def changed(
     *,
     spec: Mapping[str, Any],
     amounts: Mapping[str, int] | None,
+    surge: Mapping[str, int] = MappingProxyType({}),
     order_id: str,
     now: datetime.datetime,
 ) -> Resource:
-    """Another size, number or power is wanted.  Raises resource.action_unknown, resource.busy, resource.state."""
+    """Another size, number, image or power is wanted; `surge` is what it holds on top while its replicas are replaced.
+
+    Raises resource.action_unknown, resource.busy, resource.state.
+    """
     known = rules.ACTIONS[resource.kind]
     if action not in known:
         raise faults.ACTION_UNKNOWN(kind=resource.kind, action=action, known=", ".join(sorted(known)))
@@ -74,9 +79,9 @@ def changed(
     return _next(
         dataclasses.replace(
             resource,
-            before=model.Before(amounts=resource.amounts, spec=resource.spec, power=resource.power),
+            before=_before(resource, surge),
             amounts=dict(resource.amounts if amounts is None else amounts),
-            limited=amounts is None or dict(amounts) == dict(resource.amounts),
+            limited=not surge and (amounts is None or dict(amounts) == dict(resource.amounts)),
             spec=dict(resource.spec) | dict(spec),
             power=rules.power_after(resource, action),
         ),
@@ -100,7 +105,7 @@ def deleted(resource: Resource, *, bin_until: datetime.datetime | None, order_id
     if keep:
         _at_rest(resource, "delete")
     overtaken = (resource.order_id,) if resource.pending and resource.order_id else ()
-    before = resource.before or model.Before(amounts=resource.amounts, spec=resource.spec, power=resource.power)
+    before = resource.before or _before(resource)
     return _next(
         dataclasses.replace(
             resource,
@@ -117,6 +122,22 @@ def deleted(resource: Resource, *, bin_until: datetime.datetime | None, order_id
     )
 
 
+def relabelled(resource: Resource, *, protected: bool, labels: Mapping[str, str]) -> Resource:
+    """Other labels, or another protection: a new generation, so that nobody overwrites it unseen, and no change for its cloud.
+
+    What rests goes on resting, what is under way stays so: the change keeps the generation that it was given (`rules.change_generation`).
+    """
+    if (protected, dict(labels)) == (resource.protected, dict(resource.labels)):
+        return resource
+    return dataclasses.replace(
+        resource,
+        protected=protected,
+        labels=dict(labels),
+        generation=resource.generation + 1,
+        observed_generation=resource.observed_generation + (not resource.pending),
+    )
+
+
 def undeleted(resource: Resource, *, order_id: str, now: datetime.datetime) -> Resource:
     """Out of the bin, with the power that it had.  Raises resource.state, resource.busy."""
     if resource.state is not State.BIN:
@@ -124,6 +145,22 @@ def undeleted(resource: Resource, *, order_id: str, now: datetime.datetime) -> R
     power = contract.State.RUNNING if resource.before is None else resource.before.power
     return _next(
         dataclasses.replace(resource, desired=Desired.UP, power=power, bin_until_at=None, before=None), "undelete", order_id, now
+    )
+
+
+def handed_over(resource: Resource, *, tenant_id: str, tenant: str, project_id: str, project: str) -> Resource:
+    """It belongs to another tenant and project; the cloud keeps it where it is.  One that comes home has no other home any more."""
+    home = (resource.cloud_tenant_id, resource.cloud_tenant, resource.cloud_project)
+    at_home = home == (tenant_id, tenant, project)
+    return dataclasses.replace(
+        resource,
+        tenant_id=tenant_id,
+        tenant=tenant,
+        project_id=project_id,
+        project=project,
+        home_tenant_id=None if at_home else home[0],
+        home_tenant=None if at_home else home[1],
+        home_project=None if at_home else home[2],
     )
 
 
@@ -212,6 +249,17 @@ def _next(resource: Resource, action: str, order_id: str, now: datetime.datetime
             resource, action=action, order_id=order_id, generation=resource.generation + 1, next_at=now, reason=None
         ),
         now,
+    )
+
+
+def _before(resource: Resource, surge: Mapping[str, int] = MappingProxyType({})) -> model.Before:
+    """What holds now, for the change that gets the next generation."""
+    return model.Before(
+        amounts=resource.amounts,
+        spec=resource.spec,
+        power=resource.power,
+        surge=dict(surge),
+        generation=resource.generation + 1,
     )
 
 

@@ -105,6 +105,8 @@ class Before:
     amounts: Mapping[str, int]
     spec: Mapping[str, Any]
     power: contract.State
+    surge: Mapping[str, int] = dataclasses.field(default_factory=dict)  # held beyond both sizes while replicas are replaced
+    generation: int = 0  # that the change was given: a restart counts once for it, whatever labels are set meanwhile
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,7 +131,7 @@ class Resource:
     # what is wanted
     desired: Desired
     power: contract.State  # RUNNING or STOPPED
-    action: str  # of the change under way: start, stop, restart, resize, scale, delete, undelete; '' before the first
+    action: str  # of the change under way: start, stop, restart, resize, scale, update, delete, undelete; '' before the first
     generation: int  # grows with each change of what is wanted
     observed_generation: int  # the last generation that came to an end, good or bad
     before: Before | None
@@ -166,6 +168,25 @@ class Resource:
     end_due_at: datetime.datetime | None = None  # when the clock looks at its lease next; None = never by itself
     end_reached_at: datetime.datetime | None = None  # when the end was carried out and told: the grace counts from here
     end_power: contract.State | None = None  # the power that its end took away, and that an extension gives back
+    # where the cloud keeps it, None = with its tenant: a guest cannot change its project there, so it stays when it is moved to another tenant
+    home_tenant_id: str | None = None
+    home_tenant: str | None = None
+    home_project: str | None = None
+
+    @property
+    def cloud_tenant_id(self) -> str:
+        """The tenant whose project in the cloud it stands in, and whose native limits it counts on."""
+        return self.home_tenant_id or self.tenant_id
+
+    @property
+    def cloud_tenant(self) -> str:
+        """Its code."""
+        return self.home_tenant or self.tenant
+
+    @property
+    def cloud_project(self) -> str:
+        """The project's code as the cloud was told."""
+        return self.home_project or self.project
 
     @property
     def pending(self) -> bool:

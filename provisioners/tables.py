@@ -57,6 +57,9 @@ RESOURCES: Final = columns.table(
     columns.integer("end_due_at", null=True),
     columns.integer("end_reached_at", null=True),
     columns.text("end_power", null=True),
+    columns.text("home_tenant_id", null=True),  # where the cloud keeps it, if it was moved away from there
+    columns.text("home_tenant", null=True),
+    columns.text("home_project", null=True),
     columns.check("resources_desired_known", "desired IN ('up', 'bin', 'down')"),
     columns.check("resources_power_known", "power IN ('running', 'stopped')"),
     columns.check(
@@ -72,6 +75,7 @@ RESOURCES: Final = columns.table(
     columns.index("resources_due", "next_at", where="next_at IS NOT NULL"),
     columns.index("resources_tenant", "tenant_id", "id"),
     columns.index("resources_pool_living", "pool_id", "tenant_id", where="ended_at IS NULL"),
+    columns.index("resources_home", "pool_id", "home_tenant_id", where="home_tenant_id IS NOT NULL AND ended_at IS NULL"),
     columns.index("resources_name", "name"),
     columns.index("resources_creating", "created_at", where="state = 'creating'"),
     columns.index("resources_end", "end_at", "id", where="end_at IS NOT NULL AND ended_at IS NULL"),

@@ -77,6 +77,21 @@ PROJECT_OWNERS: Final = columns.table(
     columns.check("project_owners_order", "valid_from_at < valid_to_at"),
 )
 
+MERGES: Final = columns.table(
+    "tenant_merges",  # asked for by one person, agreed to by another; a tenant that was merged is closed for ever
+    columns.text("tenant_id", primary_key=True, references="tenants.id"),
+    columns.text("into_id", references="tenants.id"),
+    columns.text("terms"),
+    columns.text("asked_by"),
+    columns.integer("asked_at"),
+    columns.text("agreed_by"),
+    columns.integer("valid_from_at", null=True),
+    columns.integer("merged_at", null=True),
+    columns.check("tenant_merges_two_persons", "asked_by <> agreed_by"),
+    columns.check("tenant_merges_two_tenants", "tenant_id <> into_id"),
+    columns.check("tenant_merges_agreed", "(merged_at IS NULL) = (agreed_by = '')"),
+)
+
 PERSONS: Final = columns.table(
     "persons",
     columns.text("id", primary_key=True),

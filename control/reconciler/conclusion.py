@@ -101,7 +101,7 @@ def _refused(tx: Transaction, job: jobs.Job, error: contract.DriverError, resour
     )
     delay_s = error.delay_s if isinstance(error, contract.TemporaryError) else 0
     if job.step is Step.ADVANCE:  # the limit that we believe was raised may be what refuses
-        provisioners.tell(tx, resource.pool_id, resource.tenant_id, cloud_id="", epoch=0, limits={})
+        provisioners.tell(tx, resource.pool_id, resource.cloud_tenant_id, cloud_id="", epoch=0, limits={})
     jobs.rest(tx, resource, later, rules.backoff_s(failures, delay_s))
     return None
 

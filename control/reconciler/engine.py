@@ -171,7 +171,7 @@ class Reconciler:
         return self._gates.setdefault(id(cloud.driver), threading.Semaphore(cloud.driver.bounds.calls_at_once))
 
     def _step(self, job: jobs.Job, *, go_on: bool) -> jobs.Job | None:
-        answer = self._limits.cover(job.cloud, job.resource.tenant_id) if job.step is Step.LIMIT else call.make(job)
+        answer = self._limits.cover(job.cloud, job.resource.cloud_tenant_id) if job.step is Step.LIMIT else call.make(job)
         others = [fence for held, fence in self._in_hand.copy() if held == job.resource.id and fence != job.resource.fence]
         worker = conclusion.Worker(id=self._id, here=self._here(job), clouds=self._clouds, alone=not others)
         try:

@@ -67,9 +67,9 @@ def settle(tx: Transaction, hand: Hand, finding: Finding) -> None:
         tx, after.pool_id, sorted({moment.facts.cloud_id for moment in story.moments} | {after.facts.cloud_id})
     )
     if (
-        provisioners.told(tx, after.pool_id, after.tenant_id) is None
+        provisioners.told(tx, after.pool_id, after.cloud_tenant_id) is None
     ):  # the cloud was told of the department: the next sweep sets its limits
-        provisioners.tell(tx, after.pool_id, after.tenant_id, cloud_id="", epoch=0, limits={})
+        provisioners.tell(tx, after.pool_id, after.cloud_tenant_id, cloud_id="", epoch=0, limits={})
     audit.append(tx, _line(hand, finding, row, after))
 
 

@@ -24,8 +24,10 @@ _TIMES: Final = (
 )  # fmt: skip
 _FLAGS: Final = ("protected", "failing", "built", "limited", "disputed", "look")
 _JSON: Final = ("amounts", "spec", "labels")
-_BIRTH: Final = ("id", "kind", "tenant_id", "tenant", "project_id", "project", "pool_id", "pool", "created_at")
-"""Columns that never change."""
+_OWNER: Final = ("tenant_id", "tenant", "project_id", "project", "home_tenant_id", "home_tenant", "home_project")
+"""Columns that only `hand_over` changes."""
+_BIRTH: Final = ("id", "kind", "pool_id", "pool", "created_at", *_OWNER)
+"""Columns that `put` never changes."""
 
 _INSERT: Final = sa.insert(_R)
 _UPDATE: Final = (
@@ -33,6 +35,7 @@ _UPDATE: Final = (
     .where(_R.c.id == sa.bindparam("key"))
     .values({column.name: sa.bindparam(column.name) for column in _R.c if column.name not in _BIRTH})
 )
+_HAND_OVER: Final = sa.update(_R).where(_R.c.id == sa.bindparam("key")).values({name: sa.bindparam(name) for name in _OWNER})
 _BY_ID: Final = sa.select(_R).where(_R.c.id == sa.bindparam("id"))
 _BY_IDS: Final = sa.select(_R).where(columns.among(_R.c.id, "ids"))
 _LIVING_NAMED: Final = sa.select(_R).where(
@@ -78,8 +81,10 @@ _RENEW: Final = (
 )
 _ABANDON: Final = sa.update(_R).where(_R.c.leased_by == sa.bindparam("worker")).values(leased_by="", leased_until_at=None)
 _LIVING_OF_POOL: Final = sa.select(_R).where(_R.c.pool_id == sa.bindparam("pool_id"), _R.c.ended_at.is_(None))
-_HOLDINGS: Final = sa.select(_R.c.amounts, _R.c.before).where(
-    _R.c.pool_id == sa.bindparam("pool_id"), _R.c.tenant_id == sa.bindparam("tenant_id"), _R.c.ended_at.is_(None)
+_IN_POOL: Final = sa.select(_R.c.amounts, _R.c.before).where(_R.c.pool_id == sa.bindparam("pool_id"), _R.c.ended_at.is_(None))
+_HOLDINGS: Final = sa.union_all(
+    _IN_POOL.where(_R.c.tenant_id == sa.bindparam("tenant_id"), _R.c.home_tenant_id.is_(None)),
+    _IN_POOL.where(_R.c.home_tenant_id == sa.bindparam("tenant_id"), _R.c.home_tenant_id.is_not(None)),
 )
 _POOL_TENANTS: Final = (
     sa.select(_R.c.tenant_id, _R.c.tenant).where(_R.c.pool_id == sa.bindparam("pool_id"), _R.c.ended_at.is_(None)).distinct()
@@ -119,6 +124,11 @@ def put(tx: transaction.Transaction, before: model.Resource, after: model.Resour
     if set(before.facts.addresses) != set(after.facts.addresses):
         tx.execute(_FORGET_ADDRESSES, resource_id=after.id)
         tx.many(_INSERT_ADDRESS, [{"address": one, "resource_id": after.id} for one in dict.fromkeys(after.facts.addresses)])
+
+
+def hand_over(tx: transaction.Transaction, resources: Sequence[model.Resource]) -> None:
+    """Write the owners and homes of these rows as they are."""
+    tx.many(_HAND_OVER, [{"key": one.id, **{name: getattr(one, name) for name in _OWNER}} for one in resources])
 
 
 def get(tx: transaction.Transaction, resource_id: str) -> model.Resource | None:
@@ -171,7 +181,10 @@ def living(tx: transaction.Transaction, pool_id: str) -> list[model.Resource]:
 
 
 def holdings(tx: transaction.Transaction, pool_id: str, tenant_id: str) -> list[tuple[dict[str, int], dict[str, int]]]:
-    """Wanted amounts, and those before a change under way ({} without one), of each living resource of a tenant in a pool."""
+    """Wanted amounts, and those before a change under way ({} without one), of each living resource that a pool's cloud keeps for a tenant.
+
+    Those are its own, without what stands with another tenant there, and what it gave away and that stands with it.
+    """
     rows = tx.execute(_HOLDINGS, pool_id=pool_id, tenant_id=tenant_id)
     return [(json.loads(row["amounts"]), json.loads(row["before"])["amounts"] if row["before"] else {}) for row in rows]
 

@@ -102,3 +102,35 @@ SAME: Final = errors.Fault(
     mend_en="name two tenants",
     mend_zh="请指定两个不同的单位",
 )
+RECALLED: Final = errors.Fault(
+    "quota.recalled",
+    Kind.CONFLICT,
+    en="{tenant} is calling {name} back; until that ends its lending limit moves by itself",
+    zh="{tenant} 正在收回 {name}，收回结束前其可借出上限由系统调整",
+    mend_en="govpool quota recalls; to end it: govpool quota recall {tenant} {name} --end",
+    mend_zh="govpool quota recalls；结束收回：govpool quota recall {tenant} {name} --end",
+)
+NOT_LENT: Final = errors.Fault(
+    "quota.not_lent",
+    Kind.CONFLICT,
+    en="others use {lent} of what {tenant} has of {name}; {amount} cannot be called back",
+    zh="{tenant} 的 {name} 被其他单位使用 {lent}，无法收回 {amount}",
+    mend_en="call back at most that, or keep what is idle: govpool quota set {tenant} --lending {name}=AMOUNT",
+    mend_zh="请减少收回量，或自留闲置部分：govpool quota set {tenant} --lending {name}=AMOUNT",
+)
+RECALL_UNKNOWN: Final = errors.Fault(
+    "quota.recall_unknown",
+    Kind.NOT_FOUND,
+    en="there is no recall {recall}",
+    zh="没有收回记录 {recall}",
+    mend_en="govpool quota recalls",
+    mend_zh="govpool quota recalls",
+)
+RECALL_ENDED: Final = errors.Fault(
+    "quota.recall_ended",
+    Kind.CONFLICT,
+    en="recall {recall} has ended",
+    zh="收回 {recall} 已结束",
+    mend_en="govpool quota recalls",
+    mend_zh="govpool quota recalls",
+)

@@ -7,7 +7,7 @@ to ask: only somebody above writes a grant.
 import dataclasses
 from collections.abc import Mapping, Sequence
 
-from quotas import faults, model, names, records, rules
+from quotas import faults, model, names, recalls, records, rules
 from store.transaction import Transaction
 from tenants import service as tenants
 
@@ -20,23 +20,12 @@ def set_grant(
     Raises quota.name, quota.unlimited, quota.root, quota.above_parent, quota.below_child, quota.kept; quota.below_use unless
     `allow_over`, which the caller audits.
     """
-    names.of(name)
     path = tenants.path_ids(tx, tenant_id)
-    known = records.lock(tx, path)
-    before = rules.at(known, tenant_id, name)
-    if before.generation and before.grant == grant:
-        return before, before
-    rules.bounded(grant, is_root=len(path) == 1)
-    if len(path) > 1:
-        _within_parent(tx, path, known, name, grant.granted)
-    if grant.granted < before.granted:
-        _above_children(tx, tenant_id, name, grant.granted)
-    after = dataclasses.replace(rules.granted(before, grant), generation=before.generation + 1)
-    above = [rules.at(known, node, name) for node in path[1:]]
-    touched = [after, *rules.ascended(above, after.local_quota - before.local_quota, after.risen - before.risen)]
-    _settle(tx, known, touched, allow_over)
-    records.put(tx, touched)
-    return before, after
+    before = records.lock(tx, path)
+    known = dict(before)
+    changed = _placed(tx, path, known, name, grant)
+    store(tx, before, known, allow_over)
+    return changed
 
 
 def move_grant(
@@ -45,10 +34,13 @@ def move_grant(
     """Move granted units from one tenant to another; (before, after) of both, name by name.  Raises what `set_grant` raises, quota.not_enough."""
     if from_id == to_id:
         raise faults.SAME(tenant=tenants.by_id(tx, from_id).code)
+    paths = {node: tenants.path_ids(tx, node) for node in (from_id, to_id)}
+    before = records.lock(tx, sorted({*paths[from_id], *paths[to_id]}))
+    known = dict(before)
     moved = []
     for name, amount in rules.counted(amounts).items():
         for node, signed in ((from_id, -amount), (to_id, amount)):
-            at = _current(tx, node, name)
+            at = rules.at(known, node, name)
             if at.granted == model.UNLIMITED:
                 continue  # it stays unlimited, whatever it gives or takes
             if at.granted + signed < 0:
@@ -58,9 +50,10 @@ def move_grant(
                     granted=names.shown(name, at.granted),
                     amount=names.shown(name, amount),
                 )
-            grant = model.Grant(granted=at.granted + signed, lending_limit=at.lending_limit, borrowing_limit=at.borrowing_limit)
-            moved.append(set_grant(tx, tenant_id=node, name=name, grant=grant, allow_over=allow_over))
-    return moved
+            grant = dataclasses.replace(at.grant, granted=at.granted + signed)
+            moved.append(_placed(tx, paths[node], known, name, grant))
+    store(tx, before, known, allow_over)  # what holds is what comes of both, not what lies between
+    return [(standing, known[standing.tenant_id, standing.name]) for standing, _ in moved]
 
 
 def move_subtree(
@@ -74,18 +67,17 @@ def move_subtree(
     known = dict(before)
     for name in sorted(name for node, name in before if node == tenant_id):
         moving = known[tenant_id, name]
-        _within_parent(tx, [tenant_id, *above_after], known, name, moving.granted)
+        within_parent(tx, [tenant_id, *above_after], known, name, moving.granted)
         for above, sign in ((above_before, -1), (above_after, 1)):
             levels = [rules.at(known, node, name) for node in above]
             for after in rules.ascended(levels, sign * rules.kept_below(moving), sign * moving.risen):
                 known[after.tenant_id, name] = after
-    touched = [after for key, after in known.items() if after != before.get(key)]
-    _settle(tx, before, touched, allow_over)
-    records.put(tx, touched)
+    store(tx, before, known, allow_over)
 
 
 def withdraw(tx: Transaction, *, tenant_id: str) -> None:
     """Take all grants of a tenant back; for one that is wound up.  Raises quota.below_use while it holds something."""
+    recalls.end_all(tx, tenant_id)
     for each in records.standings(tx, [tenant_id]):
         set_grant(tx, tenant_id=tenant_id, name=each.name, grant=model.Grant(granted=0))
 
@@ -114,9 +106,31 @@ def grant_defaults(tx: Transaction, *, tenant_id: str) -> None:
             set_grant(tx, tenant_id=tenant_id, name=name, grant=model.Grant(granted=amount))
 
 
-def _within_parent(
+def _placed(
+    tx: Transaction, path: Sequence[str], known: dict[tuple[str, str], model.Standing], name: str, grant: model.Grant
+) -> tuple[model.Standing, model.Standing]:
+    """Put a grant of the leaf of `path` into `known`, with what follows above it; (before, after) of the leaf.  Nothing is written."""
+    names.of(name)
+    before = rules.at(known, path[0], name)
+    if before.generation and before.grant == grant:
+        return before, before
+    rules.bounded(grant, is_root=len(path) == 1)
+    recalls.refuse_limit(tx, before, grant)
+    if len(path) > 1:
+        within_parent(tx, path, known, name, grant.granted)
+    if grant.granted < before.granted:
+        _above_children(tx, path[0], name, grant.granted)
+    after = dataclasses.replace(rules.granted(before, grant), generation=before.generation + 1)
+    above = [rules.at(known, node, name) for node in path[1:]]
+    for touched in (after, *rules.ascended(above, after.local_quota - before.local_quota, after.risen - before.risen)):
+        known[touched.tenant_id, name] = touched
+    return before, after
+
+
+def within_parent(
     tx: Transaction, path: Sequence[str], known: Mapping[tuple[str, str], model.Standing], name: str, granted: int
 ) -> None:
+    """Raises quota.above_parent if the first of `path` would be granted more than the second has."""
     parent = rules.at(known, path[1], name)
     if granted > parent.granted:
         raise faults.ABOVE_PARENT(
@@ -142,9 +156,14 @@ def _above_children(tx: Transaction, tenant_id: str, name: str, granted: int) ->
         )
 
 
-def _settle(
-    tx: Transaction, before: Mapping[tuple[str, str], model.Standing], touched: Sequence[model.Standing], allow_over: bool
+def store(
+    tx: Transaction,
+    before: Mapping[tuple[str, str], model.Standing],
+    known: Mapping[tuple[str, str], model.Standing],
+    allow_over: bool,
 ) -> None:
+    """Write what became of `before`, if it may stay.  Raises quota.kept, and quota.below_use unless `allow_over`."""
+    touched = [after for key, after in known.items() if after != before.get(key)]
     for after in touched:
         fault = rules.unsound(rules.at(before, after.tenant_id, after.name), after, allow_over=allow_over)
         if fault is not None:
@@ -158,7 +177,6 @@ def _settle(
                 used=names.shown(after.name, after.drawn),
                 over_by=names.shown(after.name, after.over_by),
             )
-
-
-def _current(tx: Transaction, tenant_id: str, name: str) -> model.Standing:
-    return rules.at(records.by_key(tx, [tenant_id]), tenant_id, name)
+    records.put(tx, touched)
+    if touched:
+        recalls.press(tx, sorted({after.name for after in touched}))

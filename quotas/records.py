@@ -53,6 +53,11 @@ _HELD: Final = (
     .select_from(tables.RESERVATIONS.join(tables.AMOUNTS, tables.AMOUNTS.c.holder == tables.RESERVATIONS.c.holder))
     .group_by(tables.RESERVATIONS.c.tenant_id, tables.RESERVATIONS.c.state, tables.AMOUNTS.c.name)
 )
+_HELD_BY: Final = (
+    sa.select(tables.RESERVATIONS.c.holder, tables.RESERVATIONS.c.tenant_id, tables.AMOUNTS.c.amount)
+    .select_from(tables.RESERVATIONS.join(tables.AMOUNTS, tables.AMOUNTS.c.holder == tables.RESERVATIONS.c.holder))
+    .where(columns.among(tables.RESERVATIONS.c.tenant_id, "tenant_ids"), tables.AMOUNTS.c.name == sa.bindparam("name"))
+)
 _PUT_DEFAULT: Final = sql(
     "INSERT INTO grant_defaults (name, granted, generation) VALUES (:name, :granted, 1)"
     " ON CONFLICT (name) DO UPDATE SET granted = excluded.granted, generation = grant_defaults.generation + 1"
@@ -190,6 +195,11 @@ def count(tx: Transaction, tenant_id: str) -> int:
 def held(tx: Transaction) -> list[dict[str, Any]]:
     """tenant_id, state, name and amount of all reservations, summed."""
     return tx.execute(_HELD)
+
+
+def held_by(tx: Transaction, tenant_ids: Sequence[str], name: str) -> list[dict[str, Any]]:
+    """holder, tenant_id and amount of every reservation of one name at some tenants."""
+    return tx.execute(_HELD_BY, tenant_ids=list(tenant_ids), name=name)
 
 
 def defaults(tx: Transaction) -> list[dict[str, Any]]:

@@ -116,6 +116,55 @@ def ascended(levels: Sequence[model.Standing], kept: int, drawn: int) -> list[mo
     return touched
 
 
+def least_lending(levels: Sequence[model.Standing]) -> int:
+    """The smallest lending limit that the leaf of `levels` (one name, leaf first) could have now without pushing anybody over a limit.
+
+    Lending less only takes room away from the levels above, so what fits is everything from some limit up, and halving finds it.
+    """
+    leaf = levels[0]
+    if leaf.lending_limit == 0:
+        return 0
+    low, high = 0, leaf.subtree_quota - leaf.local_quota  # `high` is what it lends now: that fits
+    while low < high:
+        middle = (low + high) // 2
+        after = granted(leaf, dataclasses.replace(leaf.grant, lending_limit=middle))
+        touched = ascended(levels[1:], after.local_quota - leaf.local_quota, after.risen - leaf.risen)
+        before = {level.tenant_id: level for level in levels}
+        if any(unsound(before[each.tenant_id], each, allow_over=False) for each in (after, *touched)):
+            low = middle + 1
+        else:
+            high = middle
+    return low
+
+
+def joined(taker: model.Standing, giver: model.Standing, *, inside: bool, most: int) -> model.Standing:
+    """The taker under the grant that it has after a merge; `most` is what its own parent has.
+
+    Limits add up so that both keep for themselves, and may borrow, together what they did apart; None lends all, as before.  A giver `inside` the
+    taker's own subtree brings nothing that the taker was not granted already.
+    """
+    if inside:
+        return taker
+    lending = [each.subtree_quota if each.lending_limit is None else min(each.lending_limit, each.subtree_quota) for each in (taker, giver)]
+    both_lend_all = taker.lending_limit is None and giver.lending_limit is None
+    grant = model.Grant(
+        granted=max(taker.granted, min(taker.granted + giver.granted, most)),
+        lending_limit=None if both_lend_all else min(sum(lending), quantity.BOUND),
+        borrowing_limit=min(taker.borrowing_limit + giver.borrowing_limit, quantity.BOUND),
+    )
+    return dataclasses.replace(granted(taker, grant), generation=taker.generation + 1)
+
+
+def carrying(standing: model.Standing, *, kept: int, drawn: int) -> model.Standing:
+    """The node when those below it keep `kept` more for themselves, and it covers `drawn` more."""
+    return _derived(standing, standing.subtree_quota - kept, standing.drawn + drawn)
+
+
+def emptied(standing: model.Standing) -> model.Standing:
+    """The node without grant, use or anybody below it."""
+    return dataclasses.replace(nothing(standing.tenant_id, standing.name), generation=standing.generation + 1)
+
+
 def kept_below(standing: model.Standing) -> int:
     """What a node and everything under it keep for themselves: its parent cannot lend it to others."""
     return standing.granted - standing.subtree_quota + standing.local_quota

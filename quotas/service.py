@@ -8,7 +8,7 @@ import datetime
 from collections.abc import Mapping, Sequence
 
 from primitives import clock
-from quotas import faults, guard, model, names, records, rules
+from quotas import faults, guard, model, names, recalls, records, rules
 from store.transaction import Transaction
 from tenants import service as tenants
 
@@ -44,6 +44,7 @@ def adopt(tx: Transaction, *, tenant_id: str, amounts: Mapping[str, int], holder
         records.put(tx, rules.ascended([rules.at(known, node, name) for node in path], 0, amount))
     _record(tx, tenant_id, {holder: total}, None)
     records.confirm(tx, holder)
+    recalls.press(tx, list(total))  # what a lender itself uses counts as kept
 
 
 def change(tx: Transaction, *, holder: str, amounts: Mapping[str, int]) -> None:
@@ -55,8 +56,11 @@ def change(tx: Transaction, *, holder: str, amounts: Mapping[str, int]) -> None:
     path = tenants.path_ids(tx, held.tenant_id)
     differences = {name: total.get(name, 0) - held.amounts.get(name, 0) for name in sorted({*total, *held.amounts})}
     guard.draw(tx, path, {name: more for name, more in differences.items() if more > 0})
-    guard.give_back(tx, path, {name: -less for name, less in differences.items() if less < 0})
+    less = {name: -amount for name, amount in differences.items() if amount < 0}
+    guard.give_back(tx, path, less)
     records.replace_amounts(tx, holder, total)
+    if less:
+        recalls.press(tx, list(less))
 
 
 def confirm(tx: Transaction, *, holder: str) -> None:
@@ -72,6 +76,7 @@ def release(tx: Transaction, *, holder: str) -> bool:
         return False
     guard.give_back(tx, tenants.path_ids(tx, held.tenant_id), held.amounts)
     records.drop(tx, holder)
+    recalls.press(tx, list(held.amounts))
     return True
 
 

@@ -1,0 +1,161 @@
+"""A lender that wants its own back.  Nothing that runs is touched: what is lent can only become less, and what comes back is kept.
+
+A recall of n units is a lending limit on its way from what is lent now to n units less.  When it begins the limit falls at once as far as nobody
+is pushed over a limit by it, and with it all new borrowing of that quota ends.  After that `press` stands at the end of every transaction
+in which units come free: it lets the limit fall by what came back, in the same transaction, so nobody else can take it in between.  The guard needs
+to know nothing of this; it sees a lending limit.
+
+To keep k units more is, for everybody above, the same as to draw k more: so what can be kept is what could be reserved, and a lender that wants
+back what other idle quota can cover has it at once.
+"""
+
+import dataclasses
+import datetime
+from collections.abc import Mapping, Sequence
+
+from primitives import ids
+from quotas import borrowing, faults, model, names, recall_records, records, rules
+from store.transaction import Transaction
+from tenants import service as tenants
+
+find = recall_records.find
+listed = recall_records.listed
+going_on = recall_records.going_on
+remind = recall_records.remind
+
+
+def pools(tx: Transaction, tenant_id: str, name: str) -> list[borrowing.Pool]:
+    """The pools that a tenant stands in for one name, from its parent's up to the root's; [] for the root."""
+    path = tenants.path_ids(tx, tenant_id)
+    children = {node: [child.id for child in tenants.children(tx, node)] for node in path[1:]}
+    known = records.by_key(tx, [*path, *(child for below in children.values() for child in below)])
+    return [
+        borrowing.Pool(parent=rules.at(known, node, name), children=[rules.at(known, child, name) for child in children[node]])
+        for node in path[1:]
+    ]
+
+
+def begin(
+    tx: Transaction, *, tenant_id: str, name: str, amount: int | None, due_at: datetime.datetime, reason: str = ""
+) -> model.Recall:
+    """Call back `amount` units (None: all) of what others use of a tenant's quota; what idle quota of others can cover is back at once.
+
+    Raises quota.name, quota.root, quota.recalled, quota.not_lent.
+    """
+    names.of(name)
+    path = tenants.path_ids(tx, tenant_id)
+    if len(path) == 1:
+        raise faults.ROOT()
+    code = tenants.by_id(tx, tenant_id).code
+    if any(each.name == name for each in recall_records.at(tx, tenant_id)):
+        raise faults.RECALLED(tenant=code, name=name)
+    lent = borrowing.lent(pools(tx, tenant_id, name), tenant_id)
+    wanted = lent if amount is None else amount
+    if not 1 <= wanted <= lent:
+        raise faults.NOT_LENT(tenant=code, name=name, amount=names.shown(name, wanted), lent=names.shown(name, lent))
+    recall = model.Recall(
+        id=ids.new("recall"),
+        tenant_id=tenant_id,
+        name=name,
+        amount=wanted,
+        lent_before=lent,
+        lending_before=records.by_key(tx, [tenant_id])[tenant_id, name].lending_limit,
+        lending_target=lent - wanted,
+        reason=reason,
+        started_at=tx.now(),
+        due_at=due_at,
+        reminded_at=None,
+        ended_at=None,
+        outcome="",
+    )
+    recall_records.insert(tx, recall)
+    press(tx, [name])
+    return recall
+
+
+def press(tx: Transaction, names: Sequence[str]) -> None:
+    """Let every lender that calls back units of `names` keep what has come free; the oldest recall first."""
+    for recall in recall_records.going_on(tx, names):
+        path = tenants.path_ids(tx, recall.tenant_id)
+        known = records.lock(tx, path)
+        levels = [rules.at(known, node, recall.name) for node in path]
+        limit = max(recall.lending_target, rules.least_lending(levels))
+        if levels[0].lending_limit is None or limit < levels[0].lending_limit:
+            records.put(tx, limited(levels, limit))
+
+
+def outstanding(recall: model.Recall, standing: model.Standing) -> int:
+    """Units that have not come back yet."""
+    if recall.ended_at is not None or standing.lending_limit is None:
+        return 0
+    return max(0, min(standing.lending_limit, standing.subtree_quota) - recall.lending_target)
+
+
+def settle(tx: Transaction, recall: model.Recall) -> bool:
+    """End a recall of which all is back; what came back stays kept.  False while something is out."""
+    standing = records.by_key(tx, [recall.tenant_id]).get((recall.tenant_id, recall.name))
+    if standing is not None and outstanding(recall, standing):
+        return False
+    return recall_records.end(tx, recall.id, "returned")
+
+
+def end(tx: Transaction, recall: model.Recall) -> bool:
+    """Call nothing back any more: the lending limit is again what it was before.  False if the recall had ended."""
+    if not recall_records.end(tx, recall.id, "ended"):
+        return False
+    path = tenants.path_ids(tx, recall.tenant_id)
+    known = records.lock(tx, path)
+    records.put(tx, limited([rules.at(known, node, recall.name) for node in path], recall.lending_before))
+    press(tx, [recall.name])  # what is lent again may be what another lender waits for
+    return True
+
+
+def end_all(tx: Transaction, tenant_id: str) -> None:
+    """End every recall of a tenant; for one that is wound up."""
+    for recall in recall_records.at(tx, tenant_id):
+        end(tx, recall)
+
+
+def refuse_limit(tx: Transaction, before: model.Standing, grant: model.Grant) -> None:
+    """Raises quota.recalled when somebody sets the lending limit that a recall is moving."""
+    if grant.lending_limit != before.lending_limit and any(
+        each.name == before.name for each in recall_records.at(tx, before.tenant_id)
+    ):
+        raise faults.RECALLED(tenant=tenants.by_id(tx, before.tenant_id).code, name=before.name)
+
+
+def limited(levels: Sequence[model.Standing], lending_limit: int | None) -> list[model.Standing]:
+    """The levels that change, leaf first, when its lending limit is another."""
+    after = rules.granted(levels[0], dataclasses.replace(levels[0].grant, lending_limit=lending_limit))
+    after = dataclasses.replace(after, generation=after.generation + 1)
+    return [after, *rules.ascended(levels[1:], after.local_quota - levels[0].local_quota, after.risen - levels[0].risen)]
+
+
+def holdings(tx: Transaction, tenant_id: str, name: str) -> list[tuple[str, str, int, int]]:
+    """(holder, tenant, units borrowed, units held) of all that draw on the pools a tenant lends into, longest first.
+
+    Of what a borrower and those below it hold, the youngest holdings are what goes beyond its own: the older ones had room in it.
+    """
+    found: list[tuple[str, str, int, int]] = []
+    for borrower, units in borrowing.borrowers(pools(tx, tenant_id, name), tenant_id).items():
+        below = tenants.subtree_ids(tx, borrower)
+        if tenant_id in below:  # a parent that uses more itself than it granted to nobody
+            below = [borrower]
+        found += _youngest(records.held_by(tx, below, name), units)
+    return sorted(found, key=lambda each: _age(each[0]))
+
+
+def _youngest(held: Sequence[Mapping[str, object]], units: int) -> list[tuple[str, str, int, int]]:
+    found = []
+    for row in sorted(held, key=lambda row: _age(str(row["holder"])), reverse=True):
+        if units <= 0:
+            break
+        amount = int(str(row["amount"]))
+        found.append((str(row["holder"]), str(row["tenant_id"]), min(units, amount), amount))
+        units -= amount
+    return found
+
+
+def _age(holder: str) -> str:
+    """Ids sort by the time they were made, behind their prefix."""
+    return holder.rpartition("-")[2]

@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup demo check test test-backends bench docs soak lock clean runtime packages style
+.PHONY: help setup demo check test test-backends bench docs soak lock clean runtime packages style testbed-openstack
 
 PYTHON ?= /usr/bin/python3
 export PYTHON
@@ -39,6 +39,9 @@ test: packages setup style  ## everything that must pass; as root it installs th
 test-backends: packages setup  ## the driver contract against the clouds that run here
 	$(PYTEST) -q tests/backends
 
+testbed-openstack:  ## install and start a real OpenStack on loopback (nova with fake hosts); stop it with tests/testbeds/openstack/testbed down
+	@tests/testbeds/openstack/testbed up
+
 bench: packages setup .venv-bench/stamp  ## ratios and figures of this machine, printed; some six minutes
 	$(BIN)/python -m benchmarks.run
 
@@ -55,10 +58,10 @@ docs: setup  ## write docs/reference anew from the code
 
 lock:  ## resolve the versions anew into requirements*.lock
 	test -x build/lock/bin/uv || { $(PYTHON) -m venv build/lock && build/lock/bin/python -m pip install --quiet uv; }
-	for set in ":build" "-dev:dev"; do \
+	for set in ":build" "-dev:dev --extra openstack"; do \
 	  build/lock/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --upgrade \
 	    --no-emit-index-url --custom-compile-command 'make lock' \
-	    --extra postgres --group "$${set#*:}" --output-file "requirements$${set%:*}.lock" pyproject.toml; \
+	    --extra postgres --group $${set#*:} --output-file "requirements$${set%%:*}.lock" pyproject.toml; \
 	done
 	echo python-openstackclient | build/lock/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --upgrade \
 	  --no-emit-index-url --custom-compile-command 'make lock' --output-file benchmarks/requirements-peers.txt -

@@ -39,8 +39,8 @@ NAME_HELD: Final = errors.Fault(
 WAITS: Final = errors.Fault(
     "order.waits",
     errors.Kind.CONFLICT,
-    en="order {order} waits for approval and holds another size for {name}",
-    zh="订单 {order} 正待审批，已为 {name} 预留另一规格",
+    en="order {order} waits for approval, and {name} stands in it",
+    zh="订单 {order} 正待审批，其中涉及 {name}",
     mend_en="wait for its decision, or withdraw it first: govpool order withdraw {order}",
     mend_zh="请等待该订单审批，或先撤回：govpool order withdraw {order}",
 )

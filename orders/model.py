@@ -41,8 +41,8 @@ class Line:
     """One wish: {action, kind, resource or null, spec}."""
 
     position: int  # 1 ..
-    action: str  # create, resize, scale, start, stop, restart, delete, undelete
-    kind: str  # VirtualMachine, Volume, ContainerApp
+    action: str  # create, resize, scale, start, stop, restart, delete, undelete, move
+    kind: str  # VirtualMachine, Volume, ContainerApp; Project of a move
     resource_id: str  # of a create: the id that the resource will have
     name: str
     spec: Mapping[str, Any]  # the plan: what will be made, with amounts, pool, zone, class

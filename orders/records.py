@@ -32,7 +32,7 @@ _WAITING_LINE: Final = (
     .where(
         _L.c.resource_id == sa.bindparam("resource"),
         _O.c.state == str(model.State.WAITING_FOR_APPROVAL),
-        sa.or_(*(_L.c.action == action for action in ("create", "resize", "scale"))),
+        sa.or_(*(_L.c.action == action for action in ("create", "resize", "scale", "move"))),
     )
     .order_by(_O.c.number)
 )
@@ -53,6 +53,9 @@ _END_LINE: Final = (
     sa.update(_L)
     .where(_L.c.order_id == sa.bindparam("key"), _L.c.resource_id == sa.bindparam("resource"), _L.c.outcome == "open")
     .values(outcome=sa.bindparam("outcome"), reason=sa.bindparam("reason"))
+)
+_END_OPEN_LINES: Final = (
+    sa.update(_L).where(_L.c.order_id == sa.bindparam("key"), _L.c.outcome == "open").values(outcome=sa.bindparam("outcome"))
 )
 _OVERDUE: Final = (
     sa.select(_O).where(_O.c.decide_by <= sa.bindparam("now"), _O.c.decide_by.is_not(None)).order_by(_O.c.decide_by).limit(5)
@@ -88,9 +91,16 @@ def held(tx: Transaction, asked: Sequence[str]) -> set[str]:
     return {row["held_name"] for row in tx.execute(_HELD, asked=list(asked))} if asked else set()
 
 
-def held_name(project_id: str, kind: str, name: str) -> str:
-    """The text under which a name is held."""
-    return f"{project_id}/{kind}/{name}"
+def held_name(place: str, kind: str, name: str) -> str:
+    """The text under which a name is held: a resource's in a project, a project's code in a tenant."""
+    return f"{place}/{kind}/{name}"
+
+
+def asked_name(order: model.Order, line: model.Line) -> str:
+    """The name that a line holds while its order waits, '' for none: of a create in the order's project, of a move where it goes to."""
+    if line.action == "move":
+        return str(line.spec["held_name"])
+    return held_name(order.project_id, line.kind, line.name) if line.action == "create" else ""
 
 
 def find(tx: Transaction, reference: str) -> model.Order | None:
@@ -103,14 +113,17 @@ def find(tx: Transaction, reference: str) -> model.Order | None:
 
 
 def listed(tx: Transaction, *, tenant_ids: Sequence[str] | None, state: str, before: int | None, limit: int) -> list[model.Order]:
-    """Orders of tenants (None: of all), newest first, with numbers below `before`."""
+    """Orders of tenants (None: of all), and moves to them, newest first, with numbers below `before`."""
     query = sa.select(_O).order_by(_O.c.number.desc()).limit(limit)
     if state:
         query = query.where(_O.c.state == state)
     if before is not None:
         query = query.where(_O.c.number < before)
     if tenant_ids is not None:
-        return [_order(row) for row in tx.execute(query.where(columns.among(_O.c.tenant_id, "tenants")), tenants=list(tenant_ids))]
+        theirs = sa.or_(
+            columns.among(_O.c.tenant_id, "tenants"), sa.and_(_O.c.taker_id.is_not(None), columns.among(_O.c.taker_id, "tenants"))
+        )
+        return [_order(row) for row in tx.execute(query.where(theirs), tenants=list(tenant_ids))]
     return [_order(row) for row in tx.execute(query)]
 
 
@@ -148,6 +161,11 @@ def move(tx: Transaction, order_id: str, was: model.State, state: model.State, *
 def end_line(tx: Transaction, order_id: str, resource_id: str, outcome: model.Outcome, reason: str) -> bool:
     """End the open line of a resource; False if there is none."""
     return tx.changed(_END_LINE, key=order_id, resource=resource_id, outcome=str(outcome), reason=reason) > 0
+
+
+def end_open_lines(tx: Transaction, order_id: str, outcome: model.Outcome) -> None:
+    """End all open lines of an order alike."""
+    tx.execute(_END_OPEN_LINES, key=order_id, outcome=str(outcome))
 
 
 def insert_decision(tx: Transaction, decision: model.Decision, decision_id: str) -> None:
@@ -226,11 +244,11 @@ def _head(order: model.Order) -> dict[str, Any]:
         "decide_by": None if order.decide_by is None else clock.to_us(order.decide_by),
         "ended_at": None,
         "generation": 1,
+        "taker_id": order.taker_id,
     }
 
 
 def _line_row(order: model.Order, line: model.Line, waiting: bool) -> dict[str, Any]:
-    holds = waiting and line.action == "create"
     return {
         "order_id": order.id,
         "position": line.position,
@@ -241,7 +259,7 @@ def _line_row(order: model.Order, line: model.Line, waiting: bool) -> dict[str, 
         "spec": canonical.dumps(dict(line.spec)).decode(),
         "outcome": str(line.outcome),
         "reason": line.reason,
-        "held_name": held_name(order.project_id, line.kind, line.name) if holds else None,
+        "held_name": (asked_name(order, line) or None) if waiting else None,
     }
 
 
@@ -262,6 +280,7 @@ def _order(row: dict[str, Any]) -> model.Order:
         decide_by=None if row["decide_by"] is None else clock.from_us(row["decide_by"]),
         ended_at=None if row["ended_at"] is None else clock.from_us(row["ended_at"]),
         generation=row["generation"],
+        taker_id=row["taker_id"],
     )
 
 

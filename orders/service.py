@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from orders import faults, model, records, rules
+from orders import faults, model, move_records, records, rules
 from primitives import ids
 from store.transaction import Transaction
 
@@ -13,12 +13,18 @@ decisions = records.decisions
 overdue = records.overdue
 counts = records.counts
 waiting_line = records.waiting_line
+waiting_moves = move_records.waiting_moves
+waiting_in = move_records.waiting_in
+held_name = records.held_name
+held = records.held
+pass_on = move_records.pass_on
+pass_on_rules = move_records.pass_on_rules
 rules_at = records.rules_at
 
 
 def submit(tx: Transaction, order: model.Order, lines: Sequence[model.Line]) -> model.Order:
     """Insert a submitted order, waiting or delivering, and give it its number.  A name held by another waiting order refuses."""
-    asked = [(line, records.held_name(order.project_id, line.kind, line.name)) for line in lines if line.action == "create"]
+    asked = [(line, name) for line in lines if (name := records.asked_name(order, line))]
     taken = records.held(tx, [name for _, name in asked])
     for line, name in asked:
         if name in taken:
@@ -67,6 +73,23 @@ def settle(tx: Transaction, *, order_id: str, resource_id: str, outcome: model.O
     state = rules.settled([line.outcome for line in records.lines(tx, [order_id])[order_id]])
     if state is not model.State.DELIVERING:
         records.move(tx, order_id, model.State.DELIVERING, state, ended=True)
+    return _again(tx, order_id)
+
+
+def nothing_speaks_of(tx: Transaction, resource_ids: Sequence[str], *, but: str = "") -> None:
+    """Raises order.waits while a waiting order, other than `but`, asks for anything of one of these."""
+    found = move_records.waiting_on(tx, resource_ids, but=but)
+    if found is not None:
+        raise faults.WAITS(order=found[0], name=found[1])
+
+
+def settle_all(tx: Transaction, *, order_id: str, failed: Sequence[str] = (), reason: str = "") -> model.Order:
+    """End all lines of an order at once, and the order: those of the resources in `failed` failed for `reason`."""
+    for resource_id in failed:
+        records.end_line(tx, order_id, resource_id, model.Outcome.FAILED, reason)
+    records.end_open_lines(tx, order_id, model.Outcome.DELIVERED)
+    state = rules.settled([line.outcome for line in records.lines(tx, [order_id])[order_id]])
+    records.move(tx, order_id, model.State.DELIVERING, state, ended=True)
     return _again(tx, order_id)
 
 

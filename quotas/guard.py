@@ -7,7 +7,7 @@ names from waiting for each other; without it PostgreSQL would end one of them.)
 from collections.abc import Mapping, Sequence
 
 from primitives import errors
-from quotas import faults, model, records, rules
+from quotas import faults, incoming, model, records, rules
 from store.transaction import Transaction
 from tenants import model as tenants_model
 from tenants import service as tenants
@@ -30,16 +30,18 @@ class Exceeded(errors.GovpoolError):
 def draw(tx: Transaction, path: Sequence[str], amounts: Mapping[str, int]) -> None:
     """Draw `amounts` at the leaf of `path` and what rises from it above, or raise quota.exceeded with nothing drawn.
 
-    Room that came free between the refusal and the look at its reasons (possible only outside of the lane) is tried for once more.
+    What a waiting move will bring is kept free for it (`quotas.incoming`).  Room that came free between the refusal and the look at its reasons (possible only outside of the lane) is tried for once more.
     """
     for _ in range(2):
         drawn: list[tuple[str, dict[str, int]]] = []
-        if _risen_through(tx, path, amounts, drawn):
+        fits = _risen_through(tx, path, amounts, drawn)
+        found = incoming.crowded(tx, path, amounts) if fits else []
+        if fits and not found:
             return
         for tenant_id, taken in drawn:
             records.give_back(tx, tenant_id, taken)
         codes = tenants.path_codes(tx, path[0])
-        found = rules.breaches(list(zip(path, codes, strict=True)), records.by_key(tx, path), amounts)
+        found = found or rules.breaches(list(zip(path, codes, strict=True)), records.by_key(tx, path), amounts)
         if found:
             raise Exceeded(codes[0], found, path[:1])
     raise faults.CONTENDED(tenant=codes[0])

@@ -17,6 +17,7 @@ MODULES: Final = (
     "status",
     "pool",
     "grant",
+    "recall",
     "template",
     "resource",
     "price",

@@ -11,7 +11,7 @@ import msgspec
 
 from control import access, case, document
 from primitives import errors, quantity
-from quotas import grants, model, names
+from quotas import grants, lending, model, names
 from quotas import service as quotas
 from store.transaction import Transaction
 from tenants import faults as tenants_faults
@@ -149,13 +149,20 @@ def list_grants(tx: Transaction, who: tenants_model.Principal, *, tenant: str = 
 
 
 def show_grants(tx: Transaction, who: tenants_model.Principal, tenant: str) -> list[dict[str, Any]]:
-    """How one tenant stands for every name, with what it could still reserve right now."""
+    """How one tenant stands for every name: granted, kept, used, lent, borrowed, what it could still reserve and borrow right now.
+
+    Who lends is named where the caller may grant, to operators, that is.
+    """
     owner = access.tenant(tx, who, tenant, "show", "grant")[0]
-    left = quotas.available(tx, tenant_id=owner.id)
-    promised = quotas.promised(tx, tenant_id=owner.id)
+    explained = lending.explained(tx, owner.id)
+    granting = access.scope(tx, who, verb="set", kind="grant")
+    named = {node for each in explained for node in each.lenders if granting.everything or node in granting.tenant_ids}
+    codes = {node: lender.code for node, lender in tenants.by_ids(tx, sorted(named)).items()}
     return [
-        _row(owner, each) | {"promised": promised.get(each.name, 0), "available": left[each.name]}
-        for each in quotas.standings(tx, tenant_id=owner.id)
+        _row(owner, each.standing)
+        | {"promised": each.promised, "available": each.available, "borrowable": each.borrowable, "lent": each.lent}
+        | {"lenders": {codes[node]: units for node, units in sorted(each.lenders.items()) if node in codes}}
+        for each in explained
     ]
 
 
@@ -241,6 +248,7 @@ def _row(owner: tenants_model.Tenant, standing: model.Standing) -> dict[str, Any
         "borrowing_limit": standing.borrowing_limit,
         "limit": standing.limit,
         "kept": standing.local_quota,
+        "borrowed": standing.borrowed,
         "over_by": standing.over_by,
         "generation": standing.generation,
     }

@@ -4,7 +4,7 @@ import datetime
 from collections.abc import Callable
 from typing import Any, Final
 
-from control import order, services
+from control import order, recall, services
 from control.wiring import Wiring
 from primitives import clock
 from store import idempotency
@@ -13,6 +13,7 @@ from store.transaction import Transaction
 EVERY_S: Final = 10
 _JOBS: Final[tuple[tuple[str, datetime.timedelta, Callable[[Transaction], Any]], ...]] = (
     ("orders.overdue", datetime.timedelta(seconds=30), order.end_overdue),
+    ("recalls.settle", datetime.timedelta(seconds=30), recall.settle),
     ("answers.forget", datetime.timedelta(hours=6), idempotency.forget_old),
 )
 

@@ -49,6 +49,9 @@ class Settings:
     )
     approval_days: int = _setting(7, "how long an order waits for approval before it ends", "申请单等待审批的天数", 1, 90)
     recycle_days: int = _setting(7, "how long a deleted resource can be taken back", "回收站保留天数", 0, 90)
+    recall_notice_days: int = _setting(
+        14, "how long borrowers have to give back what a lender calls back", "借用方归还被收回配额的期限（天）", 0, 365
+    )
     quota_names_file: str = _setting(
         "", "YAML file with names that are counted beside the built-in ones", "自定义配额项的 YAML 文件"
     )

@@ -4,6 +4,7 @@ The alphabet is base32hex (RFC 4648 section 7) in lower case, so the order of te
 a DNS label and a valid nova tag.  UUIDv7: RFC 9562 section 5.7.
 """
 
+import datetime
 import os
 import threading
 import time
@@ -32,6 +33,16 @@ def kind_of(text: str) -> str:
     """The kind prefix of an id; '' when `text` has not the form of an id."""
     prefix, _, rest = text.rpartition("-")
     return prefix if len(rest) == LENGTH and all(c in ALPHABET for c in rest) else ""
+
+
+def made_at(text: str) -> datetime.datetime:
+    """When an id was made, to the second: its first 48 bits count milliseconds.  Raises ValueError for what is no id."""
+    if not kind_of(text):
+        raise ValueError(f"{text[:40]!r} is not an id")
+    number = 0
+    for character in text.rpartition("-")[2]:
+        number = number << 5 | ALPHABET.index(character)
+    return datetime.datetime.fromtimestamp((number >> 80) // 1000, datetime.UTC)
 
 
 def _uuid7() -> int:

@@ -118,14 +118,6 @@ NOT_LENT: Final = errors.Fault(
     mend_en="call back at most that, or keep what is idle: govpool quota set {tenant} --lending {name}=AMOUNT",
     mend_zh="请减少收回量，或自留闲置部分：govpool quota set {tenant} --lending {name}=AMOUNT",
 )
-RECALL_UNKNOWN: Final = errors.Fault(
-    "quota.recall_unknown",
-    Kind.NOT_FOUND,
-    en="there is no recall {recall}",
-    zh="没有收回记录 {recall}",
-    mend_en="govpool quota recalls",
-    mend_zh="govpool quota recalls",
-)
 RECALL_ENDED: Final = errors.Fault(
     "quota.recall_ended",
     Kind.CONFLICT,

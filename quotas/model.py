@@ -71,6 +71,18 @@ class Standing:
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Explained:
+    """A standing with what follows for it from those around it.  docs/explanation/quotas.md says each number in words."""
+
+    standing: Standing
+    available: int  # the most that could be reserved here right now, with every level above considered
+    promised: int  # sum of the grants right below
+    lent: int  # units of its own quota that others use now
+    borrowable: int  # the part of `available` that would go beyond its own quota
+    lenders: Mapping[str, int]  # tenant -> what it lends now, for those who lend where this tenant borrows; {} if it does not
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Breach:
     """One level at which a request does not fit."""
 
@@ -126,3 +138,14 @@ class Recall:
     reminded_at: datetime.datetime | None  # when operators were told that it is overdue
     ended_at: datetime.datetime | None
     outcome: str  # '' while it goes on, 'returned' when all is back, 'ended' by a person
+    came_back: int  # of `amount`, when it ended; 0 before
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Holding:
+    """What one reservation of a borrower takes beyond the borrower's own quota."""
+
+    holder: str
+    tenant_id: str
+    borrowed: int
+    amount: int  # all that it holds of the name

@@ -19,7 +19,9 @@ _PRESSED: Final = _GOING_ON.where(columns.among(_R.c.name, "names"))
 _AT: Final = _GOING_ON.where(_R.c.tenant_id == sa.bindparam("tenant_id"))
 _LISTED: Final = sa.select(_R).where(_R.c.id < sa.bindparam("before")).order_by(_R.c.id.desc()).limit(sa.bindparam("count"))
 _LISTED_OF: Final = _LISTED.where(columns.among(_R.c.tenant_id, "tenant_ids"))
-_END: Final = sql("UPDATE quota_recalls SET ended_at = :at, outcome = :outcome WHERE id = :id AND ended_at IS NULL")
+_END: Final = sql(
+    "UPDATE quota_recalls SET ended_at = :at, outcome = :outcome, came_back = :came_back WHERE id = :id AND ended_at IS NULL"
+)
 _REMIND: Final = sql("UPDATE quota_recalls SET reminded_at = :at WHERE id = :id AND reminded_at IS NULL")
 _MOMENTS: Final = ("started_at", "due_at", "reminded_at", "ended_at")
 
@@ -53,9 +55,9 @@ def listed(tx: Transaction, tenant_ids: Sequence[str] | None, before: str, count
     return [_recall(row) for row in rows]
 
 
-def end(tx: Transaction, recall_id: str, outcome: str) -> bool:
+def end(tx: Transaction, recall_id: str, outcome: str, came_back: int) -> bool:
     """End a recall; False if it has ended already."""
-    return tx.changed(_END, id=recall_id, outcome=outcome, at=clock.to_us(tx.now())) == 1
+    return tx.changed(_END, id=recall_id, outcome=outcome, came_back=came_back, at=clock.to_us(tx.now())) == 1
 
 
 def remind(tx: Transaction, recall_id: str) -> bool:

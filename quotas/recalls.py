@@ -12,9 +12,10 @@ back what other idle quota can cover has it at once.
 import dataclasses
 import datetime
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from primitives import ids
-from quotas import borrowing, faults, model, names, recall_records, records, rules
+from quotas import borrowing, faults, lending, model, names, recall_records, records, rules
 from store.transaction import Transaction
 from tenants import service as tenants
 
@@ -22,17 +23,6 @@ find = recall_records.find
 listed = recall_records.listed
 going_on = recall_records.going_on
 remind = recall_records.remind
-
-
-def pools(tx: Transaction, tenant_id: str, name: str) -> list[borrowing.Pool]:
-    """The pools that a tenant stands in for one name, from its parent's up to the root's; [] for the root."""
-    path = tenants.path_ids(tx, tenant_id)
-    children = {node: [child.id for child in tenants.children(tx, node)] for node in path[1:]}
-    known = records.by_key(tx, [*path, *(child for below in children.values() for child in below)])
-    return [
-        borrowing.Pool(parent=rules.at(known, node, name), children=[rules.at(known, child, name) for child in children[node]])
-        for node in path[1:]
-    ]
 
 
 def begin(
@@ -49,7 +39,7 @@ def begin(
     code = tenants.by_id(tx, tenant_id).code
     if any(each.name == name for each in recall_records.at(tx, tenant_id)):
         raise faults.RECALLED(tenant=code, name=name)
-    lent = borrowing.lent(pools(tx, tenant_id, name), tenant_id)
+    lent = borrowing.lent(lending.pools(tx, path).get(name, []), tenant_id)
     wanted = lent if amount is None else amount
     if not 1 <= wanted <= lent:
         raise faults.NOT_LENT(tenant=code, name=name, amount=names.shown(name, wanted), lent=names.shown(name, lent))
@@ -67,6 +57,7 @@ def begin(
         reminded_at=None,
         ended_at=None,
         outcome="",
+        came_back=0,
     )
     recall_records.insert(tx, recall)
     press(tx, [name])
@@ -84,24 +75,23 @@ def press(tx: Transaction, names: Sequence[str]) -> None:
             records.put(tx, limited(levels, limit))
 
 
-def outstanding(recall: model.Recall, standing: model.Standing) -> int:
-    """Units that have not come back yet."""
-    if recall.ended_at is not None or standing.lending_limit is None:
-        return 0
-    return max(0, min(standing.lending_limit, standing.subtree_quota) - recall.lending_target)
+def came_back(tx: Transaction, recall: model.Recall) -> int:
+    """Units of the amount that nobody else can use any more."""
+    if recall.outcome:
+        return recall.came_back
+    standing = rules.at(records.by_key(tx, [recall.tenant_id]), recall.tenant_id, recall.name)
+    lent = standing.subtree_quota - standing.local_quota
+    return min(recall.amount, max(0, recall.lent_before - lent))
 
 
 def settle(tx: Transaction, recall: model.Recall) -> bool:
     """End a recall of which all is back; what came back stays kept.  False while something is out."""
-    standing = records.by_key(tx, [recall.tenant_id]).get((recall.tenant_id, recall.name))
-    if standing is not None and outstanding(recall, standing):
-        return False
-    return recall_records.end(tx, recall.id, "returned")
+    return came_back(tx, recall) == recall.amount and recall_records.end(tx, recall.id, "returned", recall.amount)
 
 
 def end(tx: Transaction, recall: model.Recall) -> bool:
     """Call nothing back any more: the lending limit is again what it was before.  False if the recall had ended."""
-    if not recall_records.end(tx, recall.id, "ended"):
+    if not recall_records.end(tx, recall.id, "ended", came_back(tx, recall)):
         return False
     path = tenants.path_ids(tx, recall.tenant_id)
     known = records.lock(tx, path)
@@ -131,28 +121,28 @@ def limited(levels: Sequence[model.Standing], lending_limit: int | None) -> list
     return [after, *rules.ascended(levels[1:], after.local_quota - levels[0].local_quota, after.risen - levels[0].risen)]
 
 
-def holdings(tx: Transaction, tenant_id: str, name: str) -> list[tuple[str, str, int, int]]:
-    """(holder, tenant, units borrowed, units held) of all that draw on the pools a tenant lends into, longest first.
+def holdings(tx: Transaction, tenant_id: str, name: str) -> list[model.Holding]:
+    """All that draws on the pools a tenant lends into, longest first.
 
     Of what a borrower and those below it hold, the youngest holdings are what goes beyond its own: the older ones had room in it.
     """
-    found: list[tuple[str, str, int, int]] = []
-    for borrower, units in borrowing.borrowers(pools(tx, tenant_id, name), tenant_id).items():
+    above = lending.pools(tx, tenants.path_ids(tx, tenant_id)).get(name, [])
+    found: list[model.Holding] = []
+    for borrower, units in borrowing.borrowers(above, tenant_id).items():
         below = tenants.subtree_ids(tx, borrower)
         if tenant_id in below:  # a parent that uses more itself than it granted to nobody
             below = [borrower]
         found += _youngest(records.held_by(tx, below, name), units)
-    return sorted(found, key=lambda each: _age(each[0]))
+    return sorted(found, key=lambda each: _age(each.holder))
 
 
-def _youngest(held: Sequence[Mapping[str, object]], units: int) -> list[tuple[str, str, int, int]]:
+def _youngest(held: Sequence[Mapping[str, Any]], units: int) -> list[model.Holding]:
     found = []
-    for row in sorted(held, key=lambda row: _age(str(row["holder"])), reverse=True):
+    for row in sorted(held, key=lambda row: _age(row["holder"]), reverse=True):
         if units <= 0:
             break
-        amount = int(str(row["amount"]))
-        found.append((str(row["holder"]), str(row["tenant_id"]), min(units, amount), amount))
-        units -= amount
+        found.append(model.Holding(**row, borrowed=min(units, row["amount"])))
+        units -= row["amount"]
     return found
 
 

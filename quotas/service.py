@@ -122,7 +122,7 @@ def available(tx: Transaction, *, tenant_id: str) -> dict[str, int]:
 def promised(tx: Transaction, *, tenant_id: str) -> dict[str, int]:
     """name -> sum of the grants of the tenants directly below; it may exceed the tenant's own."""
     total: dict[str, int] = {}
-    for each in records.standings(tx, [child.id for child in tenants.children(tx, tenant_id)]):
+    for each in records.standings(tx, tenants.children_of(tx, [tenant_id])[tenant_id]):
         total[each.name] = total.get(each.name, 0) + each.granted
     return total
 

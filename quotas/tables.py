@@ -78,8 +78,10 @@ RECALLS: Final = columns.table(
     columns.integer("reminded_at", null=True),
     columns.integer("ended_at", null=True),
     columns.text("outcome"),
+    columns.integer("came_back"),  # of `amount`, when it ended
     columns.check("quota_recalls_amount_range", "amount BETWEEN 1 AND lent_before"),
     columns.check("quota_recalls_target", "lending_target = lent_before - amount"),
+    columns.check("quota_recalls_came_back_range", "came_back BETWEEN 0 AND amount"),
     columns.check("quota_recalls_outcome_known", "outcome IN ('', 'returned', 'ended')"),
     columns.check("quota_recalls_end", "(outcome = '') = (ended_at IS NULL)"),
     columns.index("quota_recalls_going_on", "name", "tenant_id", unique=True, where="ended_at IS NULL"),

@@ -14,7 +14,7 @@ _ACTIONS: Final = "create delete undelete start stop restart resize scale update
 _LOOK: Final = {
     "tenant": "list show",
     "project": "list show",
-    "grant": "list show",
+    "grant": "list show simulate",
     "order": "list show",
     "approval_rule": "list show",
     **dict.fromkeys(_RESOURCES, "list show"),
@@ -59,7 +59,7 @@ _VERBS: Final[dict[model.Role, dict[str, str]]] = {
         _LOOK,
         tenant="freeze unfreeze offboard",
         project="create update",
-        grant="set move",
+        grant="set move recall check repair",
         pool="set pause resume",
         host="list show set remove",
         size="set",

@@ -4,7 +4,7 @@ Changes of the tree are in `tenants.tree`, of people and roles in `tenants.peopl
 """
 
 import datetime
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from primitives import clock, errors
 from store import transaction
@@ -62,7 +62,15 @@ def subtree_ids(tx: transaction.Transaction, tenant_id: str) -> list[str]:
 
 def children(tx: transaction.Transaction, tenant_id: str) -> list[model.Tenant]:
     """The tenants directly below a tenant now, by code."""
-    return [tenant for tenant in records.tenants(tx, records.below(tx, [tenant_id])) if tenant.parent_id == tenant_id]
+    return records.children(tx, [tenant_id])
+
+
+def children_of(tx: transaction.Transaction, tenant_ids: Sequence[str]) -> dict[str, list[str]]:
+    """tenant -> ids of those right below it now, in one statement."""
+    found: dict[str, list[str]] = {tenant_id: [] for tenant_id in tenant_ids}
+    for child in records.children(tx, tenant_ids):
+        found[child.parent_id].append(child.id)
+    return found
 
 
 def all_tenants(tx: transaction.Transaction) -> list[model.Tenant]:

@@ -82,10 +82,14 @@ class Standing(msgspec.Struct, kw_only=True):
     borrowing_limit: int
     limit: int
     kept: int
+    borrowed: int
     over_by: int
     generation: int
     promised: int | msgspec.UnsetType = msgspec.UNSET
     available: int | msgspec.UnsetType = msgspec.UNSET
+    borrowable: int | msgspec.UnsetType = msgspec.UNSET
+    lent: int | msgspec.UnsetType = msgspec.UNSET
+    lenders: dict[str, int] | msgspec.UnsetType = msgspec.UNSET
 
 
 class NewTenantDefault(msgspec.Struct, kw_only=True):
@@ -113,7 +117,7 @@ def list_grants(tx: Any, call: route.Call) -> Any:
 
 
 def show_grants(tx: Any, call: route.Call) -> Any:
-    """How one tenant stands for every name; `available` is what it could reserve right now."""
+    """How one tenant stands for every name: lent and borrowed now, and what it could still reserve (`available`) and borrow (`borrowable`)."""
     return grant.show_grants(tx, call.who, call.path["tenant"])
 
 

@@ -29,6 +29,9 @@ _BELOW: Final = (
     sa.select(tables.ANCESTORS.c.tenant_id).where(columns.among(tables.ANCESTORS.c.ancestor_id, "tenant_ids")).distinct()
 )
 
+_CHILDREN: Final = (
+    sa.select(tables.TENANTS).where(columns.among(tables.TENANTS.c.parent_id, "parent_ids")).order_by(tables.TENANTS.c.code)
+)
 _ADD_ANCESTORS: Final = transaction.sql(
     "INSERT INTO tenant_ancestors (tenant_id, ancestor_id, distance)"
     " SELECT below.tenant_id, above.ancestor_id, below.distance + above.distance + 1"
@@ -153,6 +156,11 @@ def path(tx: transaction.Transaction, tenant_id: str) -> list[tuple[str, str, st
     return [(tenant.id, tenant.code, str(tenant.state)) for tenant in upwards(tx, column="id", value=tenant_id)]
 
 
+def children(tx: transaction.Transaction, parent_ids: Sequence[str]) -> list[model.Tenant]:
+    """Tenants right below some tenants now, by code."""
+    return [_tenant(row) for row in tx.execute(_CHILDREN, parent_ids=list(parent_ids))]
+
+
 def below(tx: transaction.Transaction, tenant_ids: Sequence[str]) -> list[str]:
     """Ids of these tenants and all that stand below them now."""
     return [row["tenant_id"] for row in tx.execute(_BELOW, tenant_ids=list(tenant_ids))]
@@ -244,6 +252,32 @@ def rename_project(tx: transaction.Transaction, project_id: str, name: str) -> N
         project_id=project_id,
         name=name,
     )
+
+
+def move_project(tx: transaction.Transaction, project_id: str, tenant_id: str, code: str, valid_from_us: int) -> None:
+    """Another owner, and a code there, from a moment on that no later owner is known for; the generation grows by one."""
+    tx.kept.clear()
+    at = {"project_id": project_id, "valid_from_at": valid_from_us}
+    tx.execute(
+        transaction.sql("UPDATE projects SET tenant_id = :tenant_id, code = :code, generation = generation + 1 WHERE id = :project_id"),
+        project_id=project_id,
+        tenant_id=tenant_id,
+        code=code,
+    )
+    same = "UPDATE project_owners SET tenant_id = :tenant_id WHERE project_id = :project_id AND valid_from_at = :valid_from_at"
+    if not tx.changed(transaction.sql(same), **at, tenant_id=tenant_id):
+        cut = "UPDATE project_owners SET valid_to_at = :valid_from_at WHERE project_id = :project_id AND valid_to_at = :forever"
+        tx.execute(transaction.sql(cut), **at, forever=tables.FOREVER_US)
+        tx.execute(_INSERT_OWNER, **at, tenant_id=tenant_id, valid_to_at=tables.FOREVER_US)
+
+
+def project_owned_since(tx: transaction.Transaction, project_id: str) -> int:
+    """Since when a project has its present owner, microseconds."""
+    row = tx.one(
+        transaction.sql("SELECT max(valid_from_at) AS since_at FROM project_owners WHERE project_id = :project_id"),
+        project_id=project_id,
+    )
+    return 0 if row is None else int(row["since_at"] or 0)
 
 
 def project_owner_at(tx: transaction.Transaction, project_id: str, at_us: int) -> str | None:

@@ -128,7 +128,7 @@ def test_a_borrower_that_shrinks_makes_no_room_for_another_borrower(database: st
         assert not passes(lambda: service.reserve(tx, tenant_id=world.ids[3], amounts={NAME: 1}, holder="vm-b", expires_at=None))
         assert service.available(tx, tenant_id=world.ids[1]) == {NAME: 12}
         world.resize(0, 3)
-        assert recalls.outstanding(world.going[1], world.standing(1)) == 3
+        assert recalls.came_back(tx, world.going[1]) == 13
         assert not recalls.settle(tx, world.going[1])
         world.release(0)
         assert recalls.settle(tx, world.going[1])
@@ -194,7 +194,7 @@ def test_the_longest_borrowers_come_first_and_only_with_what_goes_beyond_their_o
             world.reserve(x, units)
         first, second, third, fourth = sorted(world.held)
         listed = recalls.holdings(tx, world.ids[1], NAME)
-        assert [(holder, borrowed, held) for holder, _, borrowed, held in listed] == [
+        assert [(each.holder, each.borrowed, each.amount) for each in listed] == [
             (second, 2, 3),
             (third, 1, 6),
             (fourth, 2, 2),

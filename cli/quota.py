@@ -6,7 +6,7 @@ from typing import Annotated, Any
 import typer
 
 from apiclient import client as api
-from cli import amounts, failure, output, session
+from cli import amounts, failure, output, quota_recall, session
 from cli.texts import say
 
 app = session.app(say("grants over the tenant tree", "配额"))
@@ -23,22 +23,34 @@ def _amount(field: str) -> Callable[[Any], str]:
     return lambda row: amounts.outside(row["name"], row[field]) if field in row else ""
 
 
+def _unless_zero(field: str) -> Callable[[Any], str]:
+    return lambda row: _amount(field)(row) if row.get(field) else ""
+
+
 _COLUMNS: list[output.Column] = [
     (say("TENANT", "单位"), "tenant"),
     (say("NAME", "配额项"), "name"),
     (say("GRANTED", "已授予"), _amount("granted")),
     (say("USED", "已用"), _amount("used")),
     (say("PROMISED", "已下授"), _amount("promised")),
-    (say("OVER BY", "超出"), lambda row: _amount("over_by")(row) if row["over_by"] else ""),
+    (say("OVER BY", "超出"), _unless_zero("over_by")),
 ]
 _DETAILS: list[output.Column] = [
     *_COLUMNS[:3],
     (say("USED", "已用"), _amount("used")),
     (say("LEFT", "可用"), lambda row: _amount("granted" if row["granted"] >= amounts.UNLIMITED else "available")(row)),
+    (say("KEPT", "自留"), _unless_zero("kept")),
+    (say("LENT", "已借出"), _unless_zero("lent")),
+    (say("BORROWED", "已借入"), _unless_zero("borrowed")),
+    (say("CAN BORROW", "还可借入"), _unless_zero("borrowable")),
     (say("PROMISED", "已下授"), _amount("promised")),
     (say("LENDS", "可借出"), _amount("lending_limit")),
     (say("BORROWS", "可借入"), _amount("borrowing_limit")),
-    (say("OVER BY", "超出"), lambda row: _amount("over_by")(row) if row["over_by"] else ""),
+    (say("OVER BY", "超出"), _unless_zero("over_by")),
+    (
+        say("LENDERS", "借出单位"),
+        lambda row: [f"{lender} {amounts.outside(row['name'], units)}" for lender, units in row.get("lenders", {}).items()],
+    ),
     (say("GENERATION", "版本"), "generation"),
 ]
 
@@ -116,9 +128,19 @@ def set_grants(
     output.show(ctx, client.patch(api.path("/v1/grants/{}", tenant), body, reason=reason), columns=_COLUMNS)
 
 
-@app.command("move", help=say("Move granted units between tenants in one step.", "在单位之间一次性划转配额。"))
+@app.command(
+    "move",
+    help=say(
+        "Move granted units between tenants in one step: quota move --from tax --to finance --cpu 16 gpus.a100=2.",
+        "在单位之间一次性划转配额：quota move --from tax --to finance --cpu 16 gpus.a100=2。",
+    ),
+)
 def move_grants(
     ctx: typer.Context,
+    pairs: Annotated[
+        list[str] | None, typer.Argument(metavar="[NAME=AMOUNT]...", help=say("a name, in its own unit", "配额项（自身单位）"))
+    ] = None,
+    *,
     giver: Annotated[str, typer.Option("--from", help=say("who gives", "划出单位"))],
     taker: Annotated[str, typer.Option("--to", help=say("who takes", "划入单位"))],
     cpu: amounts.Cpu = "",
@@ -133,7 +155,7 @@ def move_grants(
     reason: _Reason = "",
 ) -> None:
     """Move."""
-    moved = amounts.named(_options(cpu, ram, disk) | _counts(instances, pods, public_ips, gpus), more)
+    moved = amounts.named(_options(cpu, ram, disk) | _counts(instances, pods, public_ips, gpus), [*(pairs or ()), *(more or ())])
     if not moved:
         raise failure.UsageError(
             say("nothing to move", "没有要划转的内容"), f"govpool quota move --from {giver} --to {taker} --cpu 16"
@@ -169,6 +191,9 @@ def names(ctx: typer.Context) -> None:
         (say("WHAT", "说明"), say("en", "zh")),
     ]
     output.show(ctx, session.client(ctx).get("/v1/quota-names"), columns=columns)
+
+
+quota_recall.add_to(app)
 
 
 def _options(cpu: str, ram: str, disk: str) -> dict[str, str]:

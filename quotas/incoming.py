@@ -25,15 +25,22 @@ def crowded(tx: Transaction, path: Sequence[str], amounts: Mapping[str, int]) ->
         return []
     known = records.by_key(tx, sorted(levels))
     for row, branch in zip(coming, branches, strict=True):
-        _arrive(known, branch, row["name"], row["amount"])
-    codes = dict(zip(path, tenants.path_codes(tx, path[0]), strict=True))
+        arrive(known, branch, row["name"], row["amount"])
+    codes = zip(path, tenants.path_codes(tx, path[0]), strict=True)
+    return breaches(known, [(node, code) for node, code in codes if node in levels], amounts)
+
+
+def breaches(
+    known: Mapping[tuple[str, str], model.Standing], path: Sequence[tuple[str, str]], amounts: Mapping[str, int]
+) -> list[model.Breach]:
+    """The levels of `path` ((id, code), leaf first) that are over their limit now that `amounts` and all that is coming are drawn.  Pure."""
     found = []
     for name, amount in amounts.items():
-        for node in path:
+        for node, code in path:
             here = rules.at(known, node, name)
-            if node in levels and here.drawn > here.limit:
+            if here.drawn > here.limit:
                 used = here.drawn - amount
-                found.append(model.Breach(tenant_id=node, tenant=codes[node], name=name, asked=amount, used=used, limit=here.limit))
+                found.append(model.Breach(tenant_id=node, tenant=code, name=name, asked=amount, used=used, limit=here.limit))
     return found
 
 
@@ -43,7 +50,8 @@ def below_common(path: Sequence[str], other: Sequence[str]) -> list[str]:
     return [node for node in path if node not in shared]
 
 
-def _arrive(known: dict[tuple[str, str], model.Standing], branch: Sequence[str], name: str, amount: int) -> None:
+def arrive(known: dict[tuple[str, str], model.Standing], branch: Sequence[str], name: str, amount: int) -> None:
+    """Draw what is coming at the first of `branch`, and what rises from it above, in `known`.  Pure."""
     rising = amount
     for node in branch:
         here = rules.at(known, node, name)

@@ -69,10 +69,14 @@ def press(tx: Transaction, names: Sequence[str]) -> None:
     for recall in recall_records.going_on(tx, names):
         path = tenants.path_ids(tx, recall.tenant_id)
         known = records.lock(tx, path)
-        levels = [rules.at(known, node, recall.name) for node in path]
-        limit = max(recall.lending_target, rules.least_lending(levels))
-        if levels[0].lending_limit is None or limit < levels[0].lending_limit:
-            records.put(tx, limited(levels, limit))
+        records.put(tx, pressed(recall, [rules.at(known, node, recall.name) for node in path]))
+
+
+def pressed(recall: model.Recall, levels: Sequence[model.Standing]) -> list[model.Standing]:
+    """The levels (leaf first) that change when a recall keeps all that has come free.  Pure."""
+    limit = max(recall.lending_target, rules.least_lending(levels))
+    now = levels[0].lending_limit
+    return limited(levels, limit) if now is None or limit < now else []
 
 
 def came_back(tx: Transaction, recall: model.Recall) -> int:

@@ -25,7 +25,7 @@ def born(wanted: model.WantedResource, now: datetime.datetime) -> Resource:
         limited=False, disputed=False, strays=(), look=False, fence=model.Fence(epoch=0, n=0),
         leased_by="", leased_until_at=None, next_at=now, failures=0, attempts_made=0, usage_sequence=0, usage_at=None,
         bin_until_at=None, created_at=now, state_since_at=now, ended_at=None,
-        end_at=wanted.end_at, end_due_at=None if wanted.end_at is None else now,
+        end_at=wanted.end_at, end_told_at=now, end_due_at=None if wanted.end_at is None else now,
     )  # fmt: skip
 
 

@@ -164,7 +164,7 @@ class Resource:
     ended_at: datetime.datetime | None
     # its lease (`provisioners.lease`)
     end_at: datetime.datetime | None = None  # when it is to end, whole seconds; None = open-ended
-    end_told_days: int | None = None  # the smallest notice that is given, or was past when the end was set; None = none yet
+    end_told_at: datetime.datetime | None = None  # when the end was set, or its last notice given: notices up to here are past
     end_due_at: datetime.datetime | None = None  # when the clock looks at its lease next; None = never by itself
     end_reached_at: datetime.datetime | None = None  # when the end was carried out and told: the grace counts from here
     end_power: contract.State | None = None  # the power that its end took away, and that an extension gives back

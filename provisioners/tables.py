@@ -53,7 +53,7 @@ RESOURCES: Final = columns.table(
     columns.integer("state_since_at"),
     columns.integer("ended_at", null=True),
     columns.integer("end_at", null=True),
-    columns.integer("end_told_days", null=True),
+    columns.integer("end_told_at", null=True),
     columns.integer("end_due_at", null=True),
     columns.integer("end_reached_at", null=True),
     columns.text("end_power", null=True),

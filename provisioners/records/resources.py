@@ -20,7 +20,7 @@ _R: Final = tables.RESOURCES
 _A: Final = tables.ADDRESSES
 _TIMES: Final = (
     "facts_at", "leased_until_at", "next_at", "usage_at", "bin_until_at", "created_at", "state_since_at", "ended_at", "end_at",
-    "end_due_at", "end_reached_at",
+    "end_told_at", "end_due_at", "end_reached_at",
 )  # fmt: skip
 _FLAGS: Final = ("protected", "failing", "built", "limited", "disputed", "look")
 _JSON: Final = ("amounts", "spec", "labels")
@@ -35,7 +35,9 @@ _UPDATE: Final = (
     .where(_R.c.id == sa.bindparam("key"))
     .values({column.name: sa.bindparam(column.name) for column in _R.c if column.name not in _BIRTH})
 )
-_HAND_OVER: Final = sa.update(_R).where(_R.c.id == sa.bindparam("key")).values({name: sa.bindparam(name) for name in _OWNER})
+_HAND_OVER: Final = sa.update(_R).where(_R.c.id == sa.bindparam("key")).values(
+    {name: sa.bindparam(name) for name in (*_OWNER, "usage_sequence", "usage_at")}
+)
 _BY_ID: Final = sa.select(_R).where(_R.c.id == sa.bindparam("id"))
 _BY_IDS: Final = sa.select(_R).where(columns.among(_R.c.id, "ids"))
 _LIVING_NAMED: Final = sa.select(_R).where(
@@ -127,8 +129,9 @@ def put(tx: transaction.Transaction, before: model.Resource, after: model.Resour
 
 
 def hand_over(tx: transaction.Transaction, resources: Sequence[model.Resource]) -> None:
-    """Write the owners and homes of these rows as they are."""
-    tx.many(_HAND_OVER, [{"key": one.id, **{name: getattr(one, name) for name in _OWNER}} for one in resources])
+    """Write the owners and homes of these rows as they are, and how far their use is told."""
+    rows = [_row(one) for one in resources]
+    tx.many(_HAND_OVER, [{"key": row["id"], **{name: row[name] for name in (*_OWNER, "usage_sequence", "usage_at")}} for row in rows])
 
 
 def get(tx: transaction.Transaction, resource_id: str) -> model.Resource | None:

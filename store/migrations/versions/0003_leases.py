@@ -11,7 +11,7 @@ depends_on = None
 
 def upgrade() -> None:
     """To 0003."""
-    for name in ("end_at", "end_told_days", "end_due_at", "end_reached_at"):
+    for name in ("end_at", "end_told_at", "end_due_at", "end_reached_at"):
         kind = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
         op.add_column("resources", sa.Column(name, kind, autoincrement=False, nullable=True))
     op.add_column("resources", sa.Column("end_power", sa.Text(), autoincrement=False, nullable=True))

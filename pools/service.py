@@ -6,7 +6,7 @@ A stopped guest keeps its room.  Capacity is what the cloud's hosts report, each
 import dataclasses
 from collections.abc import Iterable, Mapping
 
-from pools import faults, model, records, rules
+from pools import choice, faults, model, records, rules
 from primitives import ids
 from store.transaction import Transaction
 
@@ -109,17 +109,12 @@ def choose(
         amounts=rules.placed(amounts),
         pool=pool,
     )
-    known = records.pools(tx)
-    if pool and pool not in {each.code for each in known}:
-        raise faults.UNKNOWN(pool=pool[:64])
-    reasons = {each.code: rules.unfit(each, wish) for each in known}
-    fitting = {each.id: each.code for each in known if not reasons[each.code]}
-    places = rules.matching(_places(tx, fitting), wish)
-    reasons |= {code: "no host in this zone and class" for code in fitting.values() if code not in {place.code for place in places}}
-    if not places:
-        shown = [f"{code} {reason}" for code, reason in reasons.items() if not pool or code == pool]
-        raise faults.NONE(kind=kind, why="; ".join(shown) or "there is no pool")
-    return _best(places, wish.amounts)
+    return choice.chosen(records.pools(tx), _places(tx), wish)
+
+
+def in_memory(tx: Transaction) -> choice.Rooms:
+    """A copy of all room as it stands, for requests that are only played."""
+    return choice.Rooms(records.pools(tx), _places(tx))
 
 
 def hold(tx: Transaction, *, pool_id: str, zone: str, service_class: str, amounts: Mapping[str, int], holder: str) -> None:
@@ -184,26 +179,15 @@ def check(tx: Transaction) -> list[tuple[str, str, str, str]]:
     return sorted(key for key in {*stored, *derived} if stored.get(key, 0) != derived.get(key, 0))
 
 
-def _places(tx: Transaction, codes: Mapping[str, str]) -> list[model.Place]:
+def _places(tx: Transaction) -> list[model.Place]:
+    codes = {pool.id: pool.code for pool in records.pools(tx)}
     by_place: dict[tuple[str, str, str], dict[str, model.Room]] = {}
     for room in records.rooms(tx, None):
         by_place.setdefault((room.pool_id, room.zone, room.service_class), {})[room.name] = room
     return [
         model.Place(pool_id=at[0], code=codes[at[0]], zone=at[1], service_class=at[2], rooms=by_place.get(at, {}), blocks=blocks)
         for at, blocks in sorted(records.blocks(tx).items())
-        if at[0] in codes
     ]
-
-
-def _best(places: list[model.Place], amounts: Mapping[str, int]) -> model.Place:
-    roomy = [place for place in places if not rules.missing(place, amounts)]
-    if not roomy:
-        raise faults.FULL(why="; ".join(_short(place, rules.missing(place, amounts)) for place in places[:5]))
-    fitting = [place for place in roomy if any(rules.fits(amounts, block) for block in place.blocks)]
-    if not fitting:
-        asked = ", ".join(f"{name} {amount}" for name, amount in amounts.items())
-        raise faults.BLOCK(why=f"{asked} in {', '.join(_named(place) for place in roomy[:5])}")
-    return rules.best(fitting, amounts)
 
 
 def _take(tx: Transaction, place: tuple[str, str, str], amounts: Mapping[str, int]) -> None:
@@ -214,11 +198,3 @@ def _take(tx: Transaction, place: tuple[str, str, str], amounts: Mapping[str, in
     pool = records.by_id(tx, place[0])
     lacking = ", ".join(f"{name} {amount}" for name, amount in amounts.items() if name not in taken)
     raise faults.FULL(why=f"{pool.code if pool else place[0]} {place[1]} {place[2]}: {lacking}")
-
-
-def _short(place: model.Place, lacking: Mapping[str, int]) -> str:
-    return f"{_named(place)} lacks " + ", ".join(f"{name} {amount}" for name, amount in lacking.items())
-
-
-def _named(place: model.Place) -> str:
-    return " ".join(filter(None, (place.code, place.zone, place.service_class)))

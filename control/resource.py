@@ -128,8 +128,7 @@ def update(
     def effect(tx: Transaction, _: tenants_model.Principal, __: tenants_model.Permit) -> case.Answer:
         before = provisioners.get(tx, resource_id)
         access.matches(if_match, before.generation, kind="resource", name=before.name)
-        after = before if protected is None else provisioners.protect(tx, resource_id=resource_id, protected=protected)
-        after = after if labels is None else provisioners.label(tx, resource_id=resource_id, labels=labels)
+        after = provisioners.relabel(tx, resource_id=resource_id, protected=protected, labels=labels)
         return _answer(tx, before, after)
 
     return _case("update", resource_id, effect)

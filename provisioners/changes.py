@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any
 
-from provisioners import contract, faults, model, rules
+from provisioners import contract, faults, lease, model, rules
 from provisioners.model import Desired, Resource, State
 
 
@@ -74,6 +74,8 @@ def changed(
     _at_rest(resource, action)
     if resource.desired is not Desired.UP or resource.state is State.LOST:
         raise faults.STATE(name=resource.name, state=str(resource.state), action=action, needed="running, stopped")
+    if resource.end_reached_at is not None and action != "stop":
+        raise faults.LEASE_OVER(name=resource.name, resource=resource.id)
     if action == "restart" and resource.state is not State.RUNNING:
         raise faults.STATE(name=resource.name, state=str(resource.state), action=action, needed="running")
     return _next(
@@ -139,13 +141,56 @@ def relabelled(resource: Resource, *, protected: bool, labels: Mapping[str, str]
 
 
 def undeleted(resource: Resource, *, order_id: str, now: datetime.datetime) -> Resource:
-    """Out of the bin, with the power that it had.  Raises resource.state, resource.busy."""
+    """Out of the bin, with the power that it had.  If its lease had ended, the grace begins anew.  Raises resource.state, resource.busy."""
     if resource.state is not State.BIN:
         raise faults.STATE(name=resource.name, state=str(resource.state), action="undelete", needed="bin")
     power = contract.State.RUNNING if resource.before is None else resource.before.power
     return _next(
-        dataclasses.replace(resource, desired=Desired.UP, power=power, bin_until_at=None, before=None), "undelete", order_id, now
+        dataclasses.replace(
+            resource,
+            desired=Desired.UP,
+            power=power,
+            bin_until_at=None,
+            before=None,
+            end_due_at=None if resource.end_at is None else now,
+            end_reached_at=None if resource.end_reached_at is None else now,
+        ),
+        "undelete",
+        order_id,
+        now,
     )
+
+
+def extended(resource: Resource, end_at: datetime.datetime | None, *, order_id: str, now: datetime.datetime) -> Resource:
+    """Its lease ends at another moment, or never (None): a new generation.  What its end had stopped is started again, which takes time;
+
+    else nothing changes for its cloud, and a change under way goes on.  Raises lease.in_bin, resource.state, resource.busy for one that
+    its end is just stopping.
+    """
+    if resource.state is State.BIN:
+        raise faults.LEASE_IN_BIN(name=resource.name, noun=model.NOUNS[resource.kind])
+    if resource.ended or resource.desired is not Desired.UP:
+        raise faults.STATE(name=resource.name, state=str(resource.state), action="extend", needed="running, stopped")
+    if resource.end_reached_at is not None:
+        _at_rest(resource, "extend")
+    dated = dataclasses.replace(
+        resource, end_at=end_at, end_told_at=now, end_due_at=None if end_at is None else now, end_reached_at=None, end_power=None
+    )
+    stopped = resource.power is contract.State.STOPPED and resource.state is not State.LOST
+    if resource.end_power is contract.State.RUNNING and stopped:
+        return changed(dated, "start", spec={}, amounts=None, order_id=order_id, now=now)
+    return dataclasses.replace(
+        dated,
+        generation=resource.generation + 1,
+        observed_generation=resource.observed_generation + (not resource.pending),
+    )
+
+
+def lease_over(resource: Resource, now: datetime.datetime) -> Resource:
+    """Its lease ended at `now`: what can be stopped is being stopped, and the grace begins."""
+    power = contract.State.RUNNING if lease.stops(resource) else None
+    over = changed(resource, "stop", spec={}, amounts=None, order_id="", now=now) if power else resource
+    return dataclasses.replace(over, end_reached_at=now, end_power=power)
 
 
 def handed_over(resource: Resource, *, tenant_id: str, tenant: str, project_id: str, project: str) -> Resource:

@@ -74,8 +74,8 @@ class Wanted:
     power: State  # RUNNING or STOPPED, whatever the action
     amounts: Mapping[
         str, int
-    ]  # size in registry units: cpu_milli, ram_mib, disk_gib, gpus ...; of an app: of all its replicas together
-    spec: Mapping[str, Any]  # the rest, as ordered: image, key, replicas ...
+    ]  # size in registry units: cpu_milli, ram_mib, disk_gib, gpus ...; of an app: of all its replicas together, at their maximum
+    spec: Mapping[str, Any]  # the rest, as ordered: image, key, replicas, min_replicas, max_surge ... (`provisioners.replicas`)
     zone: str = ""  # '' = any
     service_class: str = ""  # '' = any
     labels: Mapping[str, str] = dataclasses.field(default_factory=dict)
@@ -93,9 +93,13 @@ class Facts:
     revision: str = (
         ""  # the cloud's own counter of this guest: acts and removals are refused on an older one; '' = the cloud has none
     )
-    done_generation: int = 0  # `Wanted.generation` of the last completed restart
-    amounts: Mapping[str, int] = dataclasses.field(default_factory=dict)  # size in the cloud, registry units
-    replicas: int = 0  # of an app; else 0
+    done_generation: int = 0  # `Wanted.generation` of the last completed restart or update
+    amounts: Mapping[str, int] = dataclasses.field(
+        default_factory=dict
+    )  # size in the cloud, registry units; without what a rolling replacement adds for a while
+    replicas: int = 0  # of an app, as many as it has now; else 0
+    min_replicas: int = 0  # within these the cloud chooses `replicas` by itself; 0 = it does not
+    max_replicas: int = 0
     addresses: tuple[str, ...] = ()  # IPv4 and IPv6 texts, in the cloud's order
     host: str = ""
     zone: str = ""
@@ -137,7 +141,7 @@ class Attempt:
     n: int  # fence: raised by each new holder of the resource
     number: int  # 1, 2, ... within the resource
     resource_id: str
-    action: str = ""  # of an ACT: start, stop, restart, resize, scale; of a REMOVE: '' or CLEAN
+    action: str = ""  # of an ACT: start, stop, restart, resize, scale, update; of a REMOVE: '' or CLEAN
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -225,7 +229,7 @@ class Event:
 
     id: str  # unique within the cloud
     at: str  # ISO 8601 with Z, the cloud's clock
-    verb: str  # created, built, failed, resized, started, stopped, restarted, moved, deleted
+    verb: str  # created, built, failed, resized, started, stopped, restarted, updated, rolled_back, moved, deleted
     kind: str
     tenant: str
     installation: str
@@ -308,8 +312,11 @@ class Driver(Protocol):
         ...
 
     def act(self, wanted: Wanted, known: Facts, attempt: Attempt) -> Step:
-        """One step of `attempt.action` towards what `wanted` says (power, amounts; a restart counts once per generation).
-        Done at once if the cloud already shows it.
+        """One step of `attempt.action` towards what `wanted` says (power, amounts, image; a restart or update counts once per
+        generation).  Done at once if the cloud already shows it.
+
+        An app that runs is restarted and updated by replacing its replicas a few at a time, with at most `replicas.surge` more than it
+        has; a change of their size adds none.  Done, or a PermanentError, means that nothing of the surge is left in the cloud.
         """
         ...
 

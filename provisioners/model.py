@@ -13,6 +13,8 @@ from provisioners import contract
 
 ID_PREFIX: Final[Mapping[str, str]] = {contract.VIRTUAL_MACHINE: "vm", contract.VOLUME: "vol", contract.CONTAINER_APP: "app"}
 """Prefix of the ids of each kind that can be ordered."""
+NOUNS: Final[Mapping[str, str]] = {contract.VIRTUAL_MACHINE: "vm", contract.VOLUME: "volume", contract.CONTAINER_APP: "container"}
+"""The command of each kind."""
 KIND_OF_PREFIX: Final[Mapping[str, str]] = {prefix: kind for kind, prefix in ID_PREFIX.items()}
 
 

@@ -8,6 +8,7 @@ import dataclasses
 import datetime
 import enum
 from collections.abc import Iterable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Final
 
 from primitives import clock
@@ -17,7 +18,7 @@ from provisioners.model import Desired, State
 ACTIONS: Final[Mapping[str, frozenset[str]]] = {
     contract.VIRTUAL_MACHINE: frozenset({"start", "stop", "restart", "resize"}),
     contract.VOLUME: frozenset({"resize"}),
-    contract.CONTAINER_APP: frozenset({"start", "stop", "restart", "resize", "scale"}),
+    contract.CONTAINER_APP: frozenset({"start", "stop", "restart", "resize", "scale", "update"}),
 }
 """Actions of each kind beside create, delete and undelete."""
 BACKOFF_FIRST_S: Final = 1
@@ -242,6 +243,15 @@ def limits(amounts: Iterable[Mapping[str, int]], step: Mapping[str, int]) -> dic
     return {name: -(-amount // step.get(name, 1)) * step.get(name, 1) for name, amount in sorted(total.items()) if amount}
 
 
-def held(wanted: Mapping[str, int], before: Mapping[str, int]) -> dict[str, int]:
-    """What a living resource may hold at this moment: during a change the greater of before ({} without a change) and after, by name."""
-    return {name: max(wanted.get(name, 0), before.get(name, 0)) for name in wanted.keys() | before.keys()}
+def held(wanted: Mapping[str, int], before: Mapping[str, int], surge: Mapping[str, int] = MappingProxyType({})) -> dict[str, int]:
+    """What a living resource may hold at this moment: during a change the greater of before ({} without a change) and after, by name,
+    and on top of it what a rolling replacement adds."""
+    return {
+        name: max(wanted.get(name, 0), before.get(name, 0)) + surge.get(name, 0)
+        for name in wanted.keys() | before.keys() | surge.keys()
+    }
+
+
+def change_generation(resource: model.Resource) -> int:
+    """The generation that the change under way was given; labels and protection may have moved the resource's own since."""
+    return (resource.before.generation if resource.pending and resource.before else 0) or resource.generation

@@ -7,6 +7,7 @@ import dataclasses
 import datetime
 import threading
 from collections.abc import Iterable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, Final
 
 from primitives import clock, ids
@@ -18,9 +19,6 @@ from store import installation, transaction
 
 due_hint: Final = threading.Event()
 """Set when a row of this process became due.  Only a hint on top of polling: it may be lost, and other processes never see it."""
-
-BIN_DAYS: Final = 7
-"""How long a deleted resource can be taken back, unless the use case says otherwise."""
 
 Filter = records.Filter
 register_worker = work_records.register
@@ -47,7 +45,9 @@ due = records.due
 at_work = records.at_work
 listed = records.listed
 list_scoped = records.listed
+leases_due = records.leases_due
 take_in = records.take_in
+hand_over = records.hand_over
 open_attempt_of = attempt_records.open_of
 sender_returned = attempt_records.returned
 disputed = records.disputed
@@ -86,20 +86,16 @@ def change_wanted(
     action: str,
     spec: Mapping[str, Any] | None = None,
     amounts: Mapping[str, int] | None = None,
+    surge: Mapping[str, int] = MappingProxyType({}),
     order_id: str = "",
-    bin_days: int = BIN_DAYS,
 ) -> model.Resource:
-    """A new generation: resize, scale, start, stop, restart, delete, undelete.  `spec` is laid over what was ordered; `amounts` None
+    """A new generation: resize, scale, update, start, stop, restart.  `spec` is laid over what was ordered; `amounts` None leaves the size;
 
-    leaves the size; `bin_days` is for delete.  Raises resource.unknown, resource.action_unknown, resource.busy, resource.state, resource.protected.
+    `surge` is held on top until it ends.  Raises resource.unknown, resource.action_unknown, resource.busy, resource.state.
     """
-    if action == "delete":
-        return unwant(tx, resource_id=resource_id, bin_days=bin_days, order_id=order_id)
-    if action == "undelete":
-        return undelete(tx, resource_id=resource_id, order_id=order_id)
     before = get(tx, resource_id)
-    after = changes.changed(before, action, spec=spec or {}, amounts=amounts, order_id=order_id, now=tx.now())
-    return _stored(tx, before, after, hint=True)
+    after = changes.changed(before, action, spec=spec or {}, amounts=amounts, surge=surge, order_id=order_id, now=tx.now())
+    return store(tx, before, after, hint=True)
 
 
 def unwant(tx: transaction.Transaction, *, resource_id: str, bin_days: int = 0, order_id: str = "") -> model.Resource:
@@ -109,13 +105,13 @@ def unwant(tx: transaction.Transaction, *, resource_id: str, bin_days: int = 0, 
     """
     before = get(tx, resource_id)
     bin_until = tx.now() + datetime.timedelta(days=bin_days) if bin_days else None
-    return _stored(tx, before, changes.deleted(before, bin_until=bin_until, order_id=order_id, now=tx.now()), hint=True)
+    return store(tx, before, changes.deleted(before, bin_until=bin_until, order_id=order_id, now=tx.now()), hint=True)
 
 
 def undelete(tx: transaction.Transaction, *, resource_id: str, order_id: str = "") -> model.Resource:
     """Out of the bin.  Raises resource.unknown, resource.state."""
     before = get(tx, resource_id)
-    return _stored(tx, before, changes.undeleted(before, order_id=order_id, now=tx.now()), hint=True)
+    return store(tx, before, changes.undeleted(before, order_id=order_id, now=tx.now()), hint=True)
 
 
 def expire(tx: transaction.Transaction, *, older_than: datetime.timedelta, reason: model.Reason) -> list[str]:
@@ -129,20 +125,21 @@ def expire(tx: transaction.Transaction, *, older_than: datetime.timedelta, reaso
     opened = attempt_records.open_of_many(tx, [one.id for one in overdue])
     expired = [one for one in overdue if one.id not in opened]
     for one in expired:
-        _stored(tx, one, changes.refused(one, reason, tx.now()), hint=True)
+        store(tx, one, changes.refused(one, reason, tx.now()), hint=True)
     return [one.id for one in expired]
 
 
-def protect(tx: transaction.Transaction, *, resource_id: str, protected: bool) -> model.Resource:
-    """Switch deletion protection.  Raises resource.unknown."""
+def relabel(
+    tx: transaction.Transaction, *, resource_id: str, protected: bool | None = None, labels: Mapping[str, str] | None = None
+) -> model.Resource:
+    """Switch deletion protection, replace the labels; None leaves either.  Raises resource.unknown."""
     before = get(tx, resource_id)
-    return _stored(tx, before, dataclasses.replace(before, protected=protected))
-
-
-def label(tx: transaction.Transaction, *, resource_id: str, labels: Mapping[str, str]) -> model.Resource:
-    """Replace the labels.  Raises resource.unknown."""
-    before = get(tx, resource_id)
-    return _stored(tx, before, dataclasses.replace(before, labels=dict(labels)))
+    after = changes.relabelled(
+        before,
+        protected=before.protected if protected is None else protected,
+        labels=before.labels if labels is None else labels,
+    )
+    return store(tx, before, after)
 
 
 # -- reads -------------------------------------------------------------------------------------------------------------------------
@@ -282,9 +279,11 @@ def sender(tx: transaction.Transaction, attempt: model.Attempt) -> model.Worker 
     return work_records.worker(tx, attempt.worker_id)
 
 
-def store(tx: transaction.Transaction, before: model.Resource, after: model.Resource) -> model.Resource:
-    """Write the row as `changes` made it from `before`, read in this transaction."""
+def store(tx: transaction.Transaction, before: model.Resource, after: model.Resource, *, hint: bool = False) -> model.Resource:
+    """Write the row as `changes` made it from `before`, read in this transaction; `hint` when a worker is to look at it at once."""
     records.put(tx, before, after)
+    if hint:
+        _hint(tx)
     return after
 
 
@@ -318,7 +317,7 @@ def retry(tx: transaction.Transaction, *, resource_id: str) -> model.Resource:
     before = get(tx, resource_id)
     if before.ended or (before.next_at is None and before.state is not model.State.LOST):
         raise faults.NOT_STUCK(name=before.name, state=str(before.state))
-    return _stored(
+    return store(
         tx, before, dataclasses.replace(before, next_at=tx.now(), failures=0, look=before.state is model.State.LOST), hint=True
     )
 
@@ -340,7 +339,7 @@ def ask_write_off(tx: transaction.Transaction, *, resource_id: str, person_id: s
 
 def written_off(tx: transaction.Transaction, resource: model.Resource) -> model.Resource:
     """Give it up.  Its attempts stay as they are: an open one is never said to be closed."""
-    return _stored(tx, resource, changes.released(changes.ended(resource, model.State.WRITTEN_OFF, tx.now()), None))
+    return store(tx, resource, changes.released(changes.ended(resource, model.State.WRITTEN_OFF, tx.now()), None))
 
 
 def item(tx: transaction.Transaction, cloud_id: str) -> model.Item:
@@ -365,7 +364,7 @@ def clean(tx: transaction.Transaction, resource: model.Resource, facts: contract
     if any((one.cloud_id, one.ticket_id) == (facts.cloud_id, facts.ticket_id) for one in resource.strays):
         return resource
     strays = (*resource.strays, facts)
-    return _stored(tx, resource, dataclasses.replace(resource, strays=strays, next_at=tx.now()), hint=True)
+    return store(tx, resource, dataclasses.replace(resource, strays=strays, next_at=tx.now()), hint=True)
 
 
 def condemn(tx: transaction.Transaction, item: model.Item, *, tenant_id: str, tenant: str) -> model.Resource:
@@ -387,13 +386,6 @@ def accept(tx: transaction.Transaction) -> int:
     for one in found:
         records.put(tx, one, dataclasses.replace(one, disputed=False))
     return len(found)
-
-
-def _stored(tx: transaction.Transaction, before: model.Resource, after: model.Resource, *, hint: bool = False) -> model.Resource:
-    records.put(tx, before, after)
-    if hint:
-        _hint(tx)
-    return after
 
 
 def _hint(tx: transaction.Transaction) -> None:

@@ -2,7 +2,7 @@
 
 import dataclasses
 import datetime
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from audit import model as audit_model
@@ -15,7 +15,7 @@ from orders import rules as orders_rules
 from orders import service as orders
 from pools import service as pools
 from primitives import canonical, clock
-from provisioners import changes, contract, model
+from provisioners import changes, contract, model, replicas
 from provisioners import service as provisioners
 from provisioners.model import State
 from quotas import service as quotas
@@ -106,18 +106,32 @@ def drifted(tx: Transaction, resource: model.Resource) -> model.Resource:
 
 def used(tx: Transaction, resource: model.Resource, at: datetime.datetime) -> model.Resource:
     """Append the usage event that says the resource's state from `at` on; never before its last one.  The row with the next sequence."""
+    return used_each(tx, [resource], at)[0]
+
+
+def used_each(tx: Transaction, resources: Sequence[model.Resource], at: datetime.datetime) -> list[model.Resource]:
+    """The same for several at one moment, appended together."""
+    source = f"urn:govpool:{installation.get(tx).id}:reconciler"
+    said = [_said(resource, at, source) for resource in resources]
+    metering.append(tx, [event for event, _ in said])
+    return [after for _, after in said]
+
+
+def _said(resource: model.Resource, at: datetime.datetime, source: str) -> tuple[metering_model.UsageEvent, model.Resource]:
+    """The next event of a resource, and the row that has said it."""
     moment = at if resource.usage_at is None else max(at, resource.usage_at)
     present = resource.before if resource.pending and resource.before else resource  # a change under way is not there yet
+    scaled = replicas.autoscaled(present.spec) and not resource.ended  # the cloud chose how many within the bounds: that many are used
     event = metering_model.UsageEvent(
         id=f"{resource.id}.{resource.usage_sequence + 1}",
-        source=f"urn:govpool:{installation.get(tx).id}:reconciler",
+        source=source,
         subject=resource.id,
         at=moment,
         tenant=resource.tenant,
         project=resource.project,
         kind=resource.kind,
         state=_usage_state(resource),
-        amounts=dict(present.amounts),
+        amounts=dict(resource.facts.amounts if scaled and resource.facts.amounts else present.amounts),
         sequence=resource.usage_sequence + 1,
         dimensions={
             "pool": resource.pool,
@@ -127,8 +141,7 @@ def used(tx: Transaction, resource: model.Resource, at: datetime.datetime) -> mo
         },
         labels=dict(resource.labels),
     )
-    metering.append(tx, [event])
-    return dataclasses.replace(resource, usage_sequence=resource.usage_sequence + 1, usage_at=moment)
+    return event, dataclasses.replace(resource, usage_sequence=resource.usage_sequence + 1, usage_at=moment)
 
 
 def trail(tx: Transaction, resource: model.Resource, action: str, reason: model.Reason | None = None) -> None:
@@ -150,10 +163,10 @@ def trail(tx: Transaction, resource: model.Resource, action: str, reason: model.
 
 
 def _hold(tx: Transaction, resource: model.Resource, amounts: Mapping[str, int]) -> None:
-    """Confirm what it holds.  During a change of its size it held the greater of both; only then is there anything to give back, for a
+    """Confirm what it holds.  During a change of its size it held the greater of both, with a surge on top while it was rolled; only then is there anything to give back, for a
     waiting order may hold more for it than the row knows of.
     """
-    if resource.before is not None and resource.before.amounts != resource.amounts:
+    if resource.before is not None and (resource.before.surge or resource.before.amounts != resource.amounts):
         quotas.change(tx, holder=resource.id, amounts=amounts)
         pools.change(tx, holder=resource.id, amounts=plan.physical(amounts))
     quotas.confirm(tx, holder=resource.id)

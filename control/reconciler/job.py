@@ -70,7 +70,7 @@ def wanted(resource: model.Resource, installation_id: str) -> contract.Wanted:
         name=resource.name,
         tenant=resource.cloud_tenant,
         project=resource.cloud_project,
-        generation=resource.generation,
+        generation=rules.change_generation(resource),
         power=resource.power,
         amounts=resource.amounts,
         spec=resource.spec,

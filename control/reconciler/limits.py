@@ -65,5 +65,5 @@ def _need(
 ) -> tuple[contract.Tenant, tuple[str, int, dict[str, int]] | None, dict[str, int]]:
     installed, owner = installation.get(tx), tenants.by_id(tx, tenant_id)
     tenant = contract.Tenant(code=owner.code, name=owner.name, installation=installed.id, epoch=installed.epoch)
-    held = [rules.held(now, before) for now, before in provisioners.holdings(tx, cloud.pool_id, tenant_id)]
+    held = [rules.held(*each) for each in provisioners.holdings(tx, cloud.pool_id, tenant_id)]
     return tenant, provisioners.told(tx, cloud.pool_id, tenant_id), rules.limits(held, cloud.driver.bounds.limit_step)

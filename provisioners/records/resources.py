@@ -97,6 +97,7 @@ _CREATING: Final = (
     .order_by(_R.c.created_at, _R.c.id)
     .limit(sa.bindparam("n"))
 )
+_LEASES_DUE: Final = sa.select(_R).where(_R.c.end_due_at <= sa.bindparam("now")).order_by(_R.c.end_due_at, _R.c.id).limit(sa.bindparam("n"))
 _DISPUTED: Final = sa.select(_R).where(_R.c.disputed == 1).order_by(_R.c.id)
 _BY_STATE: Final = sa.select(_R.c.state, sa.func.count().label("n")).group_by(_R.c.state)
 _HELD: Final = sa.select(sa.func.count().label("n")).where(_R.c.leased_until_at > sa.bindparam("now"))
@@ -183,13 +184,18 @@ def living(tx: transaction.Transaction, pool_id: str) -> list[model.Resource]:
     return [_resource(row) for row in tx.execute(_LIVING_OF_POOL, pool_id=pool_id)]
 
 
-def holdings(tx: transaction.Transaction, pool_id: str, tenant_id: str) -> list[tuple[dict[str, int], dict[str, int]]]:
-    """Wanted amounts, and those before a change under way ({} without one), of each living resource that a pool's cloud keeps for a tenant.
+def holdings(tx: transaction.Transaction, pool_id: str, tenant_id: str) -> list[tuple[dict[str, int], ...]]:
+    """What `rules.held` is told of each living resource that a pool's cloud keeps for a tenant: wanted amounts, those before a change under
+
+    way, and what is added while its replicas are replaced ({} without one).
 
     Those are its own, without what stands with another tenant there, and what it gave away and that stands with it.
     """
     rows = tx.execute(_HOLDINGS, pool_id=pool_id, tenant_id=tenant_id)
-    return [(json.loads(row["amounts"]), json.loads(row["before"])["amounts"] if row["before"] else {}) for row in rows]
+    before = [json.loads(row["before"]) if row["before"] else {} for row in rows]
+    return [
+        (json.loads(row["amounts"]), was.get("amounts", {}), was.get("surge", {})) for row, was in zip(rows, before, strict=True)
+    ]
 
 
 def pool_tenants(tx: transaction.Transaction, pool_id: str) -> dict[str, str]:
@@ -200,6 +206,11 @@ def pool_tenants(tx: transaction.Transaction, pool_id: str) -> dict[str, str]:
 def creating_since(tx: transaction.Transaction, before: datetime.datetime, limit: int = 100) -> list[model.Resource]:
     """Resources wanted since before a moment that were never delivered, the oldest first."""
     return [_resource(row) for row in tx.execute(_CREATING, before=clock.to_us(before), n=limit)]
+
+
+def leases_due(tx: transaction.Transaction, limit: int) -> list[model.Resource]:
+    """Resources whose lease wants to be looked at, the longest due first."""
+    return [_resource(row) for row in tx.execute(_LEASES_DUE, now=clock.to_us(tx.now()), n=limit)]
 
 
 def disputed(tx: transaction.Transaction) -> list[model.Resource]:

@@ -75,7 +75,7 @@ def test_what_is_undeleted_runs_again_under_its_name(world: World) -> None:
     world.work()
     world.delete(resource_id, bin_days=7)
     world.work(lambda: world.get(resource_id).state is State.BIN)
-    world.change(resource_id, "undelete")
+    world.lane(lambda tx: provisioners.undelete(tx, resource_id=resource_id))
     world.work()
     assert (world.get(resource_id).state, world.lab.guests(resource_id)[0]["state"]) == (State.RUNNING, "running")
 

@@ -36,6 +36,22 @@ STATE: Final = errors.Fault(
     mend_en="govpool resource show {name}",
     mend_zh="govpool resource show {name}",
 )
+LEASE_OVER: Final = errors.Fault(
+    "lease.over",
+    errors.Kind.CONFLICT,
+    en="the lease of {name} has ended; it can be extended or deleted, nothing else",
+    zh="{name} 的租期已届满，只能续期或删除",
+    mend_en="govpool lease extend {resource} --until DATE",
+    mend_zh="govpool lease extend {resource} --until 日期",
+)
+LEASE_IN_BIN: Final = errors.Fault(
+    "lease.in_bin",
+    errors.Kind.CONFLICT,
+    en="{name} lies in the recycle bin; what lies there cannot be extended",
+    zh="{name} 在回收站中，不能续期",
+    mend_en="take it back first, then extend it: govpool {noun} undelete {name}",
+    mend_zh="请先恢复再续期：govpool {noun} undelete {name}",
+)
 ACTION_UNKNOWN: Final = errors.Fault(
     "resource.action_unknown",
     errors.Kind.INVALID,

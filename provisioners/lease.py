@@ -3,11 +3,14 @@
 The end is judged by our own clock alone: what a cloud says of an end is a hint at most (Blazar does not promise to deliver its on-end).
 """
 
+import dataclasses
 import datetime
+import enum
 import re
 from typing import Final
 
 from primitives import clock, errors, interval
+from provisioners import contract, model, rules
 
 OPEN_ENDED: Final = "none"
 """How people say that there is no end."""
@@ -56,3 +59,85 @@ def _years_on(now: datetime.datetime, years: int) -> datetime.datetime:
 
 def _said(at: datetime.datetime) -> str:
     return at.astimezone(interval.SHANGHAI).replace(microsecond=0).isoformat()
+
+
+# -- what the clock does ---------------------------------------------------------------------------------------------------------------
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Policy:
+    """How a server ends leases."""
+
+    notice_days: tuple[int, ...] = (30, 7, 1)  # before the end
+    grace: datetime.timedelta = datetime.timedelta(days=7)  # between the end, as carried out, and the recycle bin
+
+
+class Deed(enum.Enum):
+    """What a lease asks for at one moment."""
+
+    NOTHING = "nothing"
+    NOTICE = "notice"  # say that the end is near
+    END = "end"  # stop it, say so, and let the grace begin
+    STOP = "stop"  # it ended and runs again: stop it once more
+    BIN = "bin"  # the grace is over
+    REMIND = "remind"  # the grace is over, but it is protected from deletion
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Look:
+    """What to do now, and when to look again; None = something else must happen first, and that sets the next look itself."""
+
+    deed: Deed
+    again_at: datetime.datetime | None
+
+
+BUSY_AGAIN: Final = datetime.timedelta(minutes=1)
+FAILED_AGAIN: Final = datetime.timedelta(days=1)
+REMIND_EVERY: Final = datetime.timedelta(days=7)
+
+
+def look(resource: model.Resource, now: datetime.datetime, policy: Policy) -> Look:
+    """What the lease of a resource asks for at `now`.
+
+    Of several notices that became due since the last look (a server was down) only the latest is given; those that were past when
+    the end was set are never given.  The grace counts from when the end was carried out, so a server that comes late takes nothing away.
+    """
+    if resource.end_at is None or resource.ended or resource.desired is not model.Desired.UP:
+        return Look(deed=Deed.NOTHING, again_at=None)  # the bin has its own clock, and who takes it out of there looks again
+    if now < resource.end_at:
+        return _before_end(resource.end_at, resource.end_told_at or resource.created_at, now, policy)
+    if resource.pending or resource.disputed:
+        return Look(deed=Deed.NOTHING, again_at=now + BUSY_AGAIN)
+    if resource.end_reached_at is None:
+        return Look(deed=Deed.END, again_at=now + min(FAILED_AGAIN, policy.grace))
+    return _after_end(resource, resource.end_reached_at + policy.grace, now)
+
+
+def stops(resource: model.Resource) -> bool:
+    """Whether its end has something to stop: it runs, its kind can be stopped, and the cloud has it."""
+    running = resource.power is contract.State.RUNNING and resource.state is not model.State.LOST
+    return running and "stop" in rules.ACTIONS[resource.kind]
+
+
+def notices(end_at: datetime.datetime, policy: Policy) -> list[datetime.datetime]:
+    """The moments of the notices, the earliest first."""
+    return sorted(end_at - datetime.timedelta(days=days) for days in policy.notice_days)
+
+
+def _before_end(end_at: datetime.datetime, told_at: datetime.datetime, now: datetime.datetime, policy: Policy) -> Look:
+    moments = notices(end_at, policy)
+    coming = next((moment for moment in moments if moment > now), end_at)
+    due = any(told_at < moment <= now for moment in moments)
+    return Look(deed=Deed.NOTICE if due else Deed.NOTHING, again_at=coming)
+
+
+def _after_end(resource: model.Resource, over_at: datetime.datetime, now: datetime.datetime) -> Look:
+    if now < over_at:
+        if stops(resource):
+            return Look(deed=Deed.STOP, again_at=min(now + FAILED_AGAIN, over_at))
+        return Look(deed=Deed.NOTHING, again_at=over_at)
+    if resource.state is model.State.LOST:
+        return Look(deed=Deed.NOTHING, again_at=now + FAILED_AGAIN)  # where it went is for a person to find out first
+    if resource.protected:
+        return Look(deed=Deed.REMIND, again_at=now + REMIND_EVERY)
+    return Look(deed=Deed.BIN, again_at=now + FAILED_AGAIN)

@@ -138,8 +138,8 @@ def relabel(
         before,
         protected=before.protected if protected is None else protected,
         labels=before.labels if labels is None else labels,
-    )
-    return store(tx, before, after)
+    )  # a protection taken away may be what the end of a lease waits for
+    return store(tx, before, dataclasses.replace(after, end_due_at=before.end_due_at and tx.now()))
 
 
 # -- reads -------------------------------------------------------------------------------------------------------------------------

@@ -30,12 +30,13 @@ class Exceeded(errors.GovpoolError):
 def draw(tx: Transaction, path: Sequence[str], amounts: Mapping[str, int]) -> None:
     """Draw `amounts` at the leaf of `path` and what rises from it above, or raise quota.exceeded with nothing drawn.
 
-    What a waiting move will bring is kept free for it (`quotas.incoming`).  Room that came free between the refusal and the look at its reasons (possible only outside of the lane) is tried for once more.
+    What a waiting move will bring is kept free for it (`quotas.incoming`).  Room that came free between the refusal and the look at its reasons
+    (possible only outside of the lane) is tried for once more.
     """
     for _ in range(2):
         drawn: list[tuple[str, dict[str, int]]] = []
         fits = _risen_through(tx, path, amounts, drawn)
-        found = incoming.crowded(tx, path, amounts) if fits else []
+        found = incoming.crowded_by_draw(tx, path, drawn) if fits else []
         if fits and not found:
             return
         for tenant_id, taken in drawn:

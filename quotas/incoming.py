@@ -1,59 +1,74 @@
 """What waiting moves will bring: kept free at the taker, drawn nowhere yet.
 
 The giver holds the units until the move is approved, so a level above both tenants would count them twice if the taker drew them already.  It does
-not: a draw must only leave room for what is coming at the levels strictly below the nearest common ancestor of giver and taker.  After a draw those
-levels are gone through once more with everything that is coming drawn on top, by the guard's own rule.  Mostly nothing is coming, and one look at an
-empty table says so.
+not: whatever raises a level must only leave room for what is coming, at the levels strictly below the nearest common ancestor of giver and taker.
+To see that, all that is coming is drawn there on top, by the guard's own rule.  Mostly nothing is coming, and one look at an empty table says so.
 """
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from quotas import model, move_records, records, rules
 from store.transaction import Transaction
 from tenants import service as tenants
 
+Known = Mapping[tuple[str, str], model.Standing]
 
-def crowded(tx: Transaction, path: Sequence[str], amounts: Mapping[str, int]) -> list[model.Breach]:
-    """The levels of `path` (leaf first), where `amounts` were just drawn, at which what is coming does not fit any more."""
-    coming = move_records.incoming(tx)
-    if not coming:
+
+def expected(tx: Transaction) -> list[model.Coming]:
+    """All that is coming."""
+    return [
+        coming(tx, row["from_id"], row["tenant_id"], row["name"], row["amount"], order_id=row["order_id"])
+        for row in move_records.incoming(tx)
+    ]
+
+
+def coming(tx: Transaction, from_id: str, to_id: str, name: str, amount: int, *, order_id: str = "") -> model.Coming:
+    """What a move of `amount` from one tenant to another will bring, and where."""
+    shared = set(tenants.path_ids(tx, from_id))
+    branch = [node for node in tenants.path_ids(tx, to_id) if node not in shared]
+    return model.Coming(branch=branch, name=name, amount=amount, order_id=order_id)
+
+
+def crowded_by_draw(tx: Transaction, path: Sequence[str], drawn: Iterable[tuple[str, Mapping[str, int]]]) -> list[model.Breach]:
+    """The levels of `path` (leaf first) at which what is coming does not fit any more after `drawn`, level by level, was drawn."""
+    known = expected(tx)
+    if not known:
         return []
-    branches = [below_common(tenants.path_ids(tx, row["tenant_id"]), tenants.path_ids(tx, row["from_id"])) for row in coming]
-    levels = {node for branch in branches for node in branch}
-    if not levels.intersection(path):
-        return []
-    known = records.by_key(tx, sorted(levels))
-    for row, branch in zip(coming, branches, strict=True):
-        arrive(known, branch, row["name"], row["amount"])
-    codes = zip(path, tenants.path_codes(tx, path[0]), strict=True)
-    return breaches(known, [(node, code) for node, code in codes if node in levels], amounts)
+    after = standings(tx, path, known)
+    before = dict(after)
+    for tenant_id, taken in drawn:
+        for name, amount in taken.items():
+            here = rules.at(before, tenant_id, name)
+            before[tenant_id, name] = dataclasses.replace(here, drawn=here.drawn - amount)
+    pairs = list(zip(path, tenants.path_codes(tx, path[0]), strict=True))
+    return breaches(pairs, arrived(before, known), arrived(after, known))
 
 
-def breaches(
-    known: Mapping[tuple[str, str], model.Standing], path: Sequence[tuple[str, str]], amounts: Mapping[str, int]
-) -> list[model.Breach]:
-    """The levels of `path` ((id, code), leaf first) that are over their limit now that `amounts` and all that is coming are drawn.  Pure."""
-    found = []
-    for name, amount in amounts.items():
-        for node, code in path:
-            here = rules.at(known, node, name)
-            if here.drawn > here.limit:
-                used = here.drawn - amount
-                found.append(model.Breach(tenant_id=node, tenant=code, name=name, asked=amount, used=used, limit=here.limit))
+def standings(tx: Transaction, path: Sequence[str], known: Sequence[model.Coming]) -> dict[tuple[str, str], model.Standing]:
+    """How the levels of `path` stand, and all others to which something is coming."""
+    return records.by_key(tx, sorted({*path, *(node for each in known for node in each.branch)}))
+
+
+def arrived(known: Known, coming: Iterable[model.Coming]) -> dict[tuple[str, str], model.Standing]:
+    """The levels with all that is coming drawn on top.  Pure."""
+    found = dict(known)
+    for each in coming:
+        rising = each.amount
+        for node in each.branch:
+            here = rules.at(found, node, each.name)
+            found[node, each.name] = after = dataclasses.replace(here, drawn=here.drawn + rising)
+            rising = rules.risen(after.drawn, after.local_quota, rising)
     return found
 
 
-def below_common(path: Sequence[str], other: Sequence[str]) -> list[str]:
-    """The part of `path` that is not on `other`, both leaf first: everything strictly below their nearest common node."""
-    shared = set(other)
-    return [node for node in path if node not in shared]
-
-
-def arrive(known: dict[tuple[str, str], model.Standing], branch: Sequence[str], name: str, amount: int) -> None:
-    """Draw what is coming at the first of `branch`, and what rises from it above, in `known`.  Pure."""
-    rising = amount
-    for node in branch:
-        here = rules.at(known, node, name)
-        known[node, name] = after = dataclasses.replace(here, drawn=here.drawn + rising)
-        rising = rules.risen(after.drawn, after.local_quota, rising)
+def breaches(path: Sequence[tuple[str, str]], before: Known, after: Known) -> list[model.Breach]:
+    """The levels of `path` ((id, code), leaf first) that are raised and, with all that is coming, beyond their limit.  Pure."""
+    return [
+        model.Breach(tenant_id=node, tenant=code, name=name, asked=here.drawn - was, used=was, limit=here.limit)
+        for node, code in path
+        for (tenant_id, name), here in sorted(after.items())
+        if tenant_id == node and here.drawn > here.limit
+        for was in [rules.at(before, node, name).drawn]
+        if here.drawn > was
+    ]

@@ -3,7 +3,7 @@
 import dataclasses
 import datetime
 import enum
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from primitives import quantity
@@ -149,3 +149,13 @@ class Holding:
     tenant_id: str
     borrowed: int
     amount: int  # all that it holds of the name
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Coming:
+    """Units that a waiting move will bring: they come on top at `branch` (leaf first, below the nearest common ancestor)."""
+
+    branch: Sequence[str]
+    name: str
+    amount: int
+    order_id: str = ""

@@ -7,20 +7,20 @@ only what is raised is tested.
 import collections
 from collections.abc import Mapping, Sequence
 
-from quotas import faults, grants, guard, incoming, model, move_records, records, rules
+from quotas import faults, grants, guard, incoming, model, move_records, recalls, records, rules
 from store.transaction import Transaction
 from tenants import service as tenants
-
-_Known = Mapping[tuple[str, str], model.Standing]
 
 
 def expect(tx: Transaction, *, order_id: str, from_id: str, to_id: str, holders: Sequence[str]) -> None:
     """Keep room at a taker for what an order will move to it.  Raises quota.exceeded where it would not fit now, quota.not_held."""
     amounts = _together(tx, from_id, holders)
-    before, after = _moved(tx, from_id, to_id, amounts)
-    _refuse_raised(tx, to_id, before, after)
+    _refuse_raised(tx, to_id, *_moved(tx, from_id, to_id, amounts))
+    coming = incoming.expected(tx)
+    more = [*coming, *(incoming.coming(tx, from_id, to_id, name, amount) for name, amount in amounts.items())]
+    known = incoming.standings(tx, tenants.path_ids(tx, to_id), more)
+    _refuse_crowded(tx, to_id, (known, coming), (known, more))
     move_records.expect(tx, order_id, from_id, to_id, amounts)
-    _refuse_crowded(tx, to_id, amounts)
 
 
 def forget(tx: Transaction, *, order_id: str) -> None:
@@ -33,13 +33,17 @@ def transfer(tx: Transaction, *, order_id: str, from_id: str, to_id: str, holder
 
     Raises quota.exceeded with every level that would be raised beyond its limit, quota.not_held.
     """
-    move_records.forget(tx, order_id)
     amounts = _together(tx, from_id, holders)
     before, after = _moved(tx, from_id, to_id, amounts)
     _refuse_raised(tx, to_id, before, after)
+    coming = incoming.expected(tx)
+    known = incoming.standings(tx, tenants.path_ids(tx, to_id), coming)
+    others = [each for each in coming if each.order_id != order_id]
+    _refuse_crowded(tx, to_id, (known | before, coming), (known | after, others))
+    move_records.forget(tx, order_id)
     records.put(tx, [standing for key, standing in after.items() if standing != before.get(key)])
     move_records.assign(tx, holders, to_id)
-    _refuse_crowded(tx, to_id, amounts)
+    recalls.press(tx, list(amounts))
 
 
 def merge(tx: Transaction, *, from_id: str, into_id: str, allow_over: bool = False) -> list[tuple[model.Standing, model.Standing]]:
@@ -49,6 +53,8 @@ def merge(tx: Transaction, *, from_id: str, into_id: str, allow_over: bool = Fal
     stands below the taker, for then it holds those units already.  Raises quota.above_parent for a tenant below that has more, quota.kept, and
     quota.below_use unless `allow_over`.
     """
+    for tenant_id in (from_id, into_id):
+        recalls.end_all(tx, tenant_id)  # who lends how much to whom is another matter from here on
     above, paths = tenants.path_ids(tx, from_id)[1:], tenants.path_ids(tx, into_id)
     children = [child.id for child in tenants.children(tx, from_id)]
     before = records.lock(tx, sorted({from_id, *above, *paths, *children}))
@@ -86,7 +92,9 @@ def _together(tx: Transaction, from_id: str, holders: Sequence[str]) -> dict[str
     return dict(sorted(total.items()))
 
 
-def _moved(tx: Transaction, from_id: str, to_id: str, amounts: Mapping[str, int]) -> tuple[_Known, _Known]:
+def _moved(
+    tx: Transaction, from_id: str, to_id: str, amounts: Mapping[str, int]
+) -> tuple[dict[tuple[str, str], model.Standing], dict[tuple[str, str], model.Standing]]:
     paths = tenants.path_ids(tx, from_id), tenants.path_ids(tx, to_id)
     before = records.lock(tx, sorted({*paths[0], *paths[1]}))
     after = dict(before)
@@ -101,7 +109,7 @@ def _climb(known: dict[tuple[str, str], model.Standing], path: Sequence[str], na
         known[after.tenant_id, name] = after
 
 
-def _refuse_raised(tx: Transaction, to_id: str, before: _Known, after: _Known) -> None:
+def _refuse_raised(tx: Transaction, to_id: str, before: incoming.Known, after: incoming.Known) -> None:
     """Raises quota.exceeded with the levels, the taker's first, that draw more than before and more than they may."""
     path = tenants.path_ids(tx, to_id)
     codes = dict(zip(path, tenants.path_codes(tx, to_id), strict=True))
@@ -116,8 +124,15 @@ def _refuse_raised(tx: Transaction, to_id: str, before: _Known, after: _Known) -
         raise guard.Exceeded(codes[to_id], found, path[:1])
 
 
-def _refuse_crowded(tx: Transaction, to_id: str, amounts: Mapping[str, int]) -> None:
+def _refuse_crowded(
+    tx: Transaction,
+    to_id: str,
+    before: tuple[incoming.Known, Sequence[model.Coming]],
+    after: tuple[incoming.Known, Sequence[model.Coming]],
+) -> None:
+    """Raises quota.exceeded with the levels at which what is coming would not fit any more; each side: how they stand, and what is coming."""
     path = tenants.path_ids(tx, to_id)
-    found = incoming.crowded(tx, path, amounts)
+    codes = tenants.path_codes(tx, to_id)
+    found = incoming.breaches(list(zip(path, codes, strict=True)), incoming.arrived(*before), incoming.arrived(*after))
     if found:
-        raise guard.Exceeded(tenants.path_codes(tx, to_id)[0], found, path[:1])
+        raise guard.Exceeded(codes[0], found, path[:1])

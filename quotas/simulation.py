@@ -12,15 +12,6 @@ Key = tuple[str, str]
 """(tenant, name)"""
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class Coming:
-    """Units that a waiting move will bring: they come on top at `branch` (leaf first, below the nearest common ancestor)."""
-
-    branch: Sequence[str]
-    name: str
-    amount: int
-
-
 @dataclasses.dataclass(slots=True)
 class _Cell:
     """The part of a standing that requests move."""
@@ -45,7 +36,7 @@ class Ledger:
         *,
         held: Mapping[Key, int],
         recalling: Sequence[model.Recall] = (),
-        coming: Sequence[Coming] = (),
+        coming: Sequence[model.Coming] = (),
     ) -> None:
         self._cells = {key: _Cell(standing, standing.drawn) for key, standing in standings.items()}
         self._paths = paths
@@ -60,9 +51,10 @@ class Ledger:
         found = self._breaches(path, amounts)
         if found:
             return found
+        before = self._arrived(path)
         for name, amount in amounts.items():
             self._rise(path, name, amount)
-        crowded = self._crowded(path, amounts)
+        crowded = incoming.breaches(path, before, self._arrived(path))
         for name, amount in amounts.items():
             if crowded:
                 self._rise(path, name, -amount)
@@ -81,6 +73,12 @@ class Ledger:
             self._held[tenant_id, name] -= amount
         self._press(amounts)
         return {}
+
+    def undo(self, tenant_id: str, amounts: Mapping[str, int]) -> None:
+        """Take a `draw` back, as if it had never been asked."""
+        for name, amount in amounts.items():
+            self._rise(self._paths[tenant_id], name, -amount)
+            self._held[tenant_id, name] -= amount
 
     def _breaches(self, path: Sequence[tuple[str, str]], amounts: Mapping[str, int]) -> list[model.Breach]:
         """As `rules.breaches`, over cells."""
@@ -104,13 +102,12 @@ class Ledger:
             if not rising:
                 return
 
-    def _crowded(self, path: Sequence[tuple[str, str]], amounts: Mapping[str, int]) -> list[model.Breach]:
+    def _arrived(self, path: Sequence[tuple[str, str]]) -> dict[Key, model.Standing]:
+        """The levels of some waiting moves with all that is coming; none when it cannot crowd anybody on `path`."""
         if not any(node in self._crowding for node, _ in path):
-            return []
+            return {}
         known = {(node, name): cell.now() for (node, name), cell in self._cells.items() if node in self._crowding}
-        for each in self._coming:
-            incoming.arrive(known, each.branch, each.name, each.amount)
-        return incoming.breaches(known, [(node, code) for node, code in path if node in self._crowding], amounts)
+        return incoming.arrived(known, self._coming)
 
     def _press(self, names: Iterable[str]) -> None:
         for recall in self._recalling:

@@ -23,6 +23,14 @@ Zone = Annotated[str, typer.Option("--zone", help=say("zone", "可用区"))]
 ServiceClass = Annotated[str, typer.Option("--class", help=say("service class", "服务等级"))]
 Pool = Annotated[str, typer.Option("--pool", help=say("pool, when it must be a certain one", "指定资源池"))]
 Protect = Annotated[bool, typer.Option("--protect", help=say("refuse deletion until taken off", "启用删除保护"))]
+To = Annotated[
+    str,
+    typer.Option(
+        "--to",
+        metavar="TENANT[/PROJECT]",
+        help=say("who takes it; an approver there decides", "接收单位（可带项目）；由其审批人审批"),
+    ),
+]
 Count = Annotated[
     int,
     typer.Option(
@@ -52,7 +60,14 @@ _DRY_COLUMNS: Final[list[output.Column]] = [
 
 
 def submit(
-    ctx: typer.Context, lines: Sequence[dict[str, Any]], *, tenant: str, project: str, reason: str = "", document_no: str = ""
+    ctx: typer.Context,
+    lines: Sequence[dict[str, Any]],
+    *,
+    tenant: str,
+    project: str,
+    reason: str = "",
+    document_no: str = "",
+    to: str = "",
 ) -> None:
     """Order `lines`, print the order, wait if asked.  Exits 9 when it waits for approval, 1 when it was not delivered."""
     body: dict[str, Any] = {
@@ -61,6 +76,7 @@ def submit(
         "lines": list(lines),
         "reason": reason,
         "document_no": document_no,
+        **({"to": to} if to else {}),
     }
     order = session.client(ctx).post("/v1/orders", body)
     options = session.options(ctx)
@@ -149,6 +165,19 @@ def add_verbs(app: typer.Typer, kind: str, actions: Sequence[str]) -> None:
 
     for action in actions:
         _add_action(app, kind, action)
+
+    @app.command("move", help=say("order its move to another department", "申请移交给其他部门"))
+    def move(
+        ctx: typer.Context,
+        names: _Names,
+        to: To,
+        tenant: Tenant = "",
+        project: Project = "",
+        reason: Reason = "",
+        document_no: DocumentNo = "",
+    ) -> None:
+        lines = [{"action": "move", "kind": kind, "resource": name} for name in names]
+        submit(ctx, lines, tenant=tenant, project=project, reason=reason, document_no=document_no, to=to)
 
 
 def found(ctx: typer.Context, kind: str, name: str, tenant: str, project: str) -> Any:

@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from apiclient import client as api
-from cli import output, session
+from cli import ordering, output, session
 from cli.texts import say
 
 app = session.app(say("projects of a tenant", "项目"))
@@ -52,3 +52,23 @@ def rename_project(
     """Rename."""
     path = api.path("/v1/projects/{}/{}", session.tenant(ctx, tenant), code)
     output.show(ctx, session.client(ctx).patch(path, {"name": name}), columns=_COLUMNS)
+
+
+@app.command(
+    "move",
+    help=say(
+        "Order its move to another department, with all that is in it; an approver there decides.",
+        "申请将项目连同其全部资源移交给其他部门；由接收单位审批。",
+    ),
+)
+def move_project(
+    ctx: typer.Context,
+    code: _Code,
+    to: ordering.To,
+    tenant: _Tenant = "",
+    reason: ordering.Reason = "",
+    document_no: ordering.DocumentNo = "",
+) -> None:
+    """Move."""
+    line = {"action": "move", "kind": "Project", "resource": code}
+    ordering.submit(ctx, [line], tenant=tenant, project=code, reason=reason, document_no=document_no, to=to)

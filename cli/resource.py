@@ -103,6 +103,22 @@ def label(ctx: typer.Context, resource: Id, labels: ordering.Labels = None) -> N
     _patch(ctx, resource, {"labels": ordering.labels(labels)})
 
 
+@app.command("move", help=say("order the move of some to another department, by id", "按编号申请移交给其他部门"))
+def move(
+    ctx: typer.Context,
+    resources: Annotated[list[str], typer.Argument(help=say("ids of one project's resources", "同一项目的资源编号"))],
+    to: ordering.To,
+    reason: ordering.Reason = "",
+    document_no: ordering.DocumentNo = "",
+) -> None:
+    """Order a move."""
+    client = session.client(ctx)
+    rows = [client.get(api.path("/v1/resources/{}", each)) for each in resources]
+    lines = [{"action": "move", "kind": row["kind"], "resource": row["metadata"]["id"]} for row in rows]
+    place = rows[0]["metadata"]
+    ordering.submit(ctx, lines, tenant=place["tenant"], project=place["project"], reason=reason, document_no=document_no, to=to)
+
+
 @app.command("write-off", help=say("give it up; a second person must agree", "核销资源（须两人）"))
 def write_off(ctx: typer.Context, resource: Id, reason: Annotated[str, typer.Option(help=say("why", "理由"))]) -> None:
     """Write a resource off."""

@@ -47,7 +47,7 @@ def action(code: str) -> str:
     return _ACTIONS.get(code, code) if _lang == "zh" else code
 
 
-_KINDS = {"VirtualMachine": "虚拟机", "Volume": "云硬盘", "ContainerApp": "容器服务"}
+_KINDS = {"VirtualMachine": "虚拟机", "Volume": "云硬盘", "ContainerApp": "容器服务", "Project": "项目"}
 _ACTIONS = {
     "create": "新建",
     "delete": "删除",
@@ -57,6 +57,7 @@ _ACTIONS = {
     "start": "启动",
     "stop": "停止",
     "restart": "重启",
+    "move": "移交",
 }
 _STATES = {
     "open": "办理中",

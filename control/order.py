@@ -10,10 +10,11 @@ from collections.abc import Sequence
 
 from audit import model as audit_model
 from audit import service as audit
-from control import access, case, notice, order_view, plan, reservation
+from control import access, case, move, notice, order_view, plan, reservation
 from orders import model, rules
 from orders import service as orders
 from primitives import clock, ids
+from provisioners import faults as provisioners_faults
 from provisioners import model as provisioners_model
 from provisioners import service as provisioners
 from quotas import guard
@@ -32,7 +33,13 @@ class OrderWish:
     lines: Sequence[reservation.LineWish]
     reason: str = ""
     document_no: str = ""
+    to: str = ""  # of a move: TENANT or TENANT/PROJECT
     dry_run: bool = False
+
+    @property
+    def moves(self) -> bool:
+        """Whether it moves something to another tenant or project."""
+        return bool(self.to) or any(line.action == move.ACTION for line in self.lines)
 
 
 def submit(wish: OrderWish, *, bin_days: int) -> case.UseCase:
@@ -49,20 +56,30 @@ def submit(wish: OrderWish, *, bin_days: int) -> case.UseCase:
         ground = reservation.Ground(
             tenant=tenant, project=tenants.project(tx, tenant.id, wish.project), at=tx.now(), bin_days=bin_days
         )
+        where = move.taking(tx, ground, wish.lines, wish.to) if wish.moves else None
         try:
-            lines = reservation.hold(tx, ground, wish.lines)
+            lines = reservation.hold(tx, ground, wish.lines) if where is None else move.planned(tx, ground, wish.lines, where)
+            order = orders.submit(tx, _order(tx, ground, wish, who, lines, taker=where.taker if where else None), lines)
+            if where is not None:
+                move.hold(tx, order, lines)
         except guard.Exceeded as refused:
             raise refused.seen_by(access.scope(tx, who, verb="list", kind="grant")) from refused
-        order = orders.submit(tx, _order(tx, ground, wish, who, lines), lines)
         if order.state is model.State.DELIVERING:
             _deliver(tx, order, lines)
         else:
             _tell(tx, order, "order.waiting")
         body = order_view.new_document(tx, order, lines, who)
-        if wish.dry_run:
+        if wish.dry_run and where is None:
             body["status"]["quota_after"] = order_view.quota_after(tx, tenant.id, lines)
         return case.Answer(
-            status=202, body=body, kind="order", object_id=order.id, generation=order.generation, tenant_id=tenant.id, after=body
+            status=202,
+            body=body,
+            kind="order",
+            object_id=order.id,
+            generation=order.generation,
+            tenant_id=tenant.id,
+            after=body,
+            parts=move.trail(order, lines, who, allowed, "order.submit") if where else (),
         )
 
     return case.UseCase(action="order.submit", permit=permit, effect=effect, dry_run=wish.dry_run)
@@ -74,6 +91,8 @@ def decide(reference: str, verdict: model.Verdict, *, reason: str, document_no: 
 
     def permit(tx: Transaction, who: tenants_model.Principal) -> tenants_model.Permit:
         order = _visible(tx, who, reference)
+        if order.taker_id is not None and verdict is not model.Verdict.WITHDRAWN:
+            return move.decider(tx, who, verb, order)
         return access.require(tx, who, verb, "order", tenant_id=order.tenant_id)
 
     def effect(tx: Transaction, who: tenants_model.Principal, allowed: tenants_model.Permit) -> case.Answer:
@@ -89,10 +108,13 @@ def decide(reference: str, verdict: model.Verdict, *, reason: str, document_no: 
         )
         order = orders.decide(tx, before, decision)
         lines = orders.lines(tx, [order.id])[order.id]
-        if verdict is model.Verdict.APPROVED:
-            _deliver(tx, order, lines)
+        if verdict is not model.Verdict.APPROVED:
+            _give_back(tx, order, lines)
+        elif order.taker_id is not None:
+            order = move.carry_out(tx, order, lines)
         else:
-            reservation.give_back(tx, lines)
+            _refuse_moved(tx, order, lines)
+            _deliver(tx, order, lines)
         _tell(tx, order, f"order.{verdict}", reason=reason)
         body = order_view.document(tx, order)
         return case.Answer(
@@ -103,6 +125,7 @@ def decide(reference: str, verdict: model.Verdict, *, reason: str, document_no: 
             tenant_id=order.tenant_id,
             before={"state": str(before.state), "generation": before.generation},
             after=body,
+            parts=move.trail(order, lines, who, allowed, f"order.{verb}") if order.taker_id else (),
         )
 
     return case.UseCase(action=f"order.{verb}", permit=permit, effect=effect)
@@ -115,36 +138,63 @@ def end_overdue(tx: Transaction) -> list[str]:
         return ended
     for order in orders.overdue(tx):
         if orders.end_overdue(tx, order):
-            reservation.give_back(tx, orders.lines(tx, [order.id])[order.id])
+            _give_back(tx, order, orders.lines(tx, [order.id])[order.id])
             _tell(tx, order, "order.ended")
-            line = audit_model.Line(actor="system", action="order.end", tenant_id=order.tenant_id, kind="order", object_id=order.id)
-            audit.append(tx, line)
+            for side in _sides(order):
+                line = audit_model.Line(actor="system", action="order.end", tenant_id=side, kind="order", object_id=order.id)
+                audit.append(tx, line)
             ended.append(order.id)
     return ended
 
 
+def _give_back(tx: Transaction, order: model.Order, lines: Sequence[model.Line]) -> None:
+    """What a waiting order held is free again."""
+    if order.taker_id is not None:
+        move.give_back(tx, order)
+    else:
+        reservation.give_back(tx, lines)
+
+
+def _refuse_moved(tx: Transaction, order: model.Order, lines: Sequence[model.Line]) -> None:
+    """While the order waited something may have been moved to another tenant: it is not this one's to change any more."""
+    rows = provisioners.get_many(tx, [line.resource_id for line in lines if line.action != "create"])
+    for row in rows.values():
+        if (row.tenant_id, row.project_id) != (order.tenant_id, order.project_id):
+            raise provisioners_faults.UNKNOWN(resource=row.name)
+
+
 def _order(
-    tx: Transaction, ground: reservation.Ground, wish: OrderWish, who: tenants_model.Principal, lines: Sequence[model.Line]
+    tx: Transaction,
+    ground: reservation.Ground,
+    wish: OrderWish,
+    who: tenants_model.Principal,
+    lines: Sequence[model.Line],
+    *,
+    taker: tenants_model.Tenant | None = None,
 ) -> model.Order:
     monthly = sum(int(line.spec["monthly_micro"]) for line in lines)
-    demanding = rules.demanding(orders.rules_at(tx, tenants.path_ids(tx, ground.tenant.id)), _weight(lines, monthly))
-    deadline_h = min((rule.deadline_h for rule in demanding), default=0)
+    side = taker or ground.tenant
+    demanding = rules.demanding(orders.rules_at(tx, tenants.path_ids(tx, side.id)), _weight(lines, monthly))
+    waits = bool(demanding) or taker is not None
+    deadline_h = min((rule.deadline_h for rule in demanding), default=move.DEADLINE_H)
+    demands = [f"{move.TAKER}:{taker.code}"] if taker else []
     return model.Order(
         id=ids.new("ord"),
         number=0,
         tenant_id=ground.tenant.id,
         project_id=ground.project.id,
-        state=model.State.WAITING_FOR_APPROVAL if demanding else model.State.DELIVERING,
+        state=model.State.WAITING_FOR_APPROVAL if waits else model.State.DELIVERING,
         account_id=who.account_id,
         person_id=who.person_id,
         reason=wish.reason,
         document_no=wish.document_no,
         monthly_micro=monthly,
-        approval=tuple(rule.name for rule in demanding),
+        approval=(*demands, *(rule.name for rule in demanding)),
         submitted_at=ground.at,
-        decide_by=ground.at + datetime.timedelta(hours=deadline_h) if demanding else None,
+        decide_by=ground.at + datetime.timedelta(hours=deadline_h) if waits else None,
         ended_at=None,
         generation=1,
+        taker_id=taker.id if taker else None,
     )
 
 
@@ -217,4 +267,10 @@ def _visible(tx: Transaction, who: tenants_model.Principal, reference: str) -> m
 
 def _tell(tx: Transaction, order: model.Order, code: str, **values: str) -> None:
     facts = {"order": str(order.number), **values}
-    notice.tell(tx, tenant_id=order.tenant_id, code=code, values=facts, object_id=order.id)
+    for side in _sides(order)[-1:] if code == "order.waiting" else _sides(order):
+        notice.tell(tx, tenant_id=side, code=code, values=facts, object_id=order.id)
+
+
+def _sides(order: model.Order) -> list[str]:
+    """The tenants that an order concerns: its own, and of a move the taker."""
+    return list(dict.fromkeys(filter(None, (order.tenant_id, order.taker_id))))

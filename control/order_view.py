@@ -1,5 +1,6 @@
 """How orders and approval rules are read: documents, lists, what is left of a quota after an order.  `control/order.py` changes them."""
 
+import contextlib
 import datetime
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
@@ -22,11 +23,11 @@ def visible(tx: Transaction, who: tenants_model.Principal, reference: str) -> mo
     order = orders.by_reference(tx, reference)
     if order is None:
         raise faults.UNKNOWN(order=reference)
-    try:
-        access.require(tx, who, "show", "order", tenant_id=order.tenant_id)
-    except errors.GovpoolError as error:
-        raise faults.UNKNOWN(order=reference) from error
-    return order
+    for side in filter(None, (order.taker_id, order.tenant_id)):
+        with contextlib.suppress(errors.GovpoolError):
+            access.require(tx, who, "show", "order", tenant_id=side)
+            return order
+    raise faults.UNKNOWN(order=reference)
 
 
 def show(tx: Transaction, who: tenants_model.Principal, reference: str) -> dict[str, Any]:
@@ -135,9 +136,14 @@ def _document(
             "project": project.code,
             "generation": order.generation,
         },
-        "spec": {"reason": order.reason, "document_no": order.document_no, "lines": [_line(line) for line in lines]},
+        "spec": {"reason": order.reason, "document_no": order.document_no, **_to(lines), "lines": [_line(line) for line in lines]},
         "status": status,
     }
+
+
+def _to(lines: Sequence[model.Line]) -> dict[str, str]:
+    """Where a move goes, as it was asked for."""
+    return {"to": f"{lines[0].spec['to_tenant']}/{lines[0].spec['to_project']}"} if lines and lines[0].action == "move" else {}
 
 
 def _line(line: model.Line) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from typing import Final
 from tenants import model
 
 _RESOURCES: Final = ("resource", "vm", "volume", "container")
-_ACTIONS: Final = "create delete undelete start stop restart resize scale update"
+_ACTIONS: Final = "create delete undelete start stop restart resize scale update move"
 _LOOK: Final = {
     "tenant": "list show",
     "project": "list show",
@@ -57,7 +57,7 @@ _VERBS: Final[dict[model.Role, dict[str, str]]] = {
     # Runs the pool: hardware, grants, repairs.  Makes no tenant, grants no role, signs no bill.
     model.Role.OPERATOR: _with(
         _LOOK,
-        tenant="freeze unfreeze offboard",
+        tenant="freeze unfreeze offboard merge",
         project="create update",
         grant="set move recall check repair",
         pool="set pause resume",
@@ -75,7 +75,7 @@ _VERBS: Final[dict[model.Role, dict[str, str]]] = {
         backup="list verify",
         status="show",
         metrics="read",
-        **dict.fromkeys(_RESOURCES, _ACTIONS + " find retry write_off adopt move"),
+        **dict.fromkeys(_RESOURCES, _ACTIONS + " find retry write_off adopt"),
     ),
     # Prices, closes and signs.  Touches nothing that produces the use it bills.
     model.Role.FINANCE: _with(
@@ -99,7 +99,7 @@ _VERBS: Final[dict[model.Role, dict[str, str]]] = {
     # System administrator (GB/T 22239, 8.1.5.1): resources, configuration, backup; makes tenants and accounts, but grants no power.
     model.Role.SYSTEM_ADMIN: _with(
         _LOOK,
-        tenant="create update move freeze unfreeze offboard export",
+        tenant="create update move merge freeze unfreeze offboard export",
         project="create update",
         member="list add",
         approval_rule="set",

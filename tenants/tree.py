@@ -181,6 +181,27 @@ def rename_project(tx: transaction.Transaction, project: model.Project, name: st
     return changed
 
 
+def move_project(
+    tx: transaction.Transaction,
+    project: model.Project,
+    owner: model.Tenant,
+    code: str,
+    *,
+    valid_from: datetime.datetime | None = None,
+) -> model.Project:
+    """Another tenant's project, under `code` there, from a moment on, or since it has its present owner if that is later.
+
+    Raises input.invalid, code.taken, tenant.state.
+    """
+    _alive(owner, "given a project")
+    taken = records.project(tx, owner.id, rules.code(code))
+    if taken is not None and taken.id != project.id:
+        raise faults.CODE_TAKEN(code=code, kind="project")
+    from_us = clock.to_us(valid_from or tx.now())
+    records.move_project(tx, project.id, owner.id, code, max(from_us, records.project_owned_since(tx, project.id)))
+    return dataclasses.replace(project, tenant_id=owner.id, code=code, generation=project.generation + 1)
+
+
 def projects(tx: transaction.Transaction, scope: model.Scope) -> list[model.Project]:
     """The projects that a scope may see, by code."""
     return records.projects(tx, None if scope.everything else scope.tenant_ids)

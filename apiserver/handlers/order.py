@@ -39,8 +39,8 @@ class LineSpec(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
 class Line(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     """One wish: an action on a new or an existing resource."""
 
-    action: Annotated[_Word, msgspec.Meta(description="create, resize, scale, start, stop, restart, delete, undelete")]
-    kind: Annotated[_Word, msgspec.Meta(description="VirtualMachine, Volume or ContainerApp")]
+    action: Annotated[_Word, msgspec.Meta(description="create, resize, scale, start, stop, restart, delete, undelete, move")]
+    kind: Annotated[_Word, msgspec.Meta(description="VirtualMachine, Volume or ContainerApp; Project to move one whole")]
     resource: Annotated[_Short, msgspec.Meta(description="id or name of an existing resource")] | None = None
     spec: LineSpec = msgspec.field(default_factory=LineSpec)
 
@@ -53,6 +53,9 @@ class NewOrder(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     lines: Annotated[list[Line], msgspec.Meta(min_length=1, max_length=100)]
     reason: _Reason = ""
     document_no: Annotated[_Short, msgspec.Meta(description="number of the document that it rests on")] = ""
+    to: Annotated[
+        str, msgspec.Meta(max_length=127, description="of lines that move: TENANT or TENANT/PROJECT, whose approver decides")
+    ] = ""
 
 
 class Decision(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
@@ -95,6 +98,7 @@ def submit(call: route.Call) -> case.UseCase:
         lines=[_wished(line) for line in body.lines],
         reason=body.reason,
         document_no=body.document_no,
+        to=body.to,
         dry_run=call.dry_run,
     )
     return order.submit(wish, bin_days=call.wiring.settings.recycle_days)

@@ -35,7 +35,8 @@ CREATE TABLE IF NOT EXISTS guests (
     state TEXT NOT NULL, task TEXT NOT NULL, revision INTEGER NOT NULL, generation INTEGER NOT NULL, amounts TEXT NOT NULL,
     replicas INTEGER NOT NULL, image TEXT NOT NULL, addresses TEXT NOT NULL, host TEXT NOT NULL REFERENCES hosts,
     created_at TEXT NOT NULL, detail TEXT NOT NULL, last_attempt TEXT NOT NULL, metadata TEXT NOT NULL, changed_at TEXT NOT NULL,
-    deleted_at TEXT) STRICT;
+    min_replicas INTEGER NOT NULL DEFAULT 0, max_replicas INTEGER NOT NULL DEFAULT 0, surge TEXT NOT NULL DEFAULT '{}',
+    surge_host TEXT NOT NULL DEFAULT '', failed_generation INTEGER NOT NULL DEFAULT 0, deleted_at TEXT) STRICT;
 CREATE UNIQUE INDEX IF NOT EXISTS guests_ticket ON guests (ticket_id) WHERE ticket_id <> '';
 CREATE INDEX IF NOT EXISTS guests_resource ON guests (resource_id);
 CREATE INDEX IF NOT EXISTS guests_living ON guests (id) WHERE deleted_at IS NULL;

@@ -11,13 +11,14 @@ from typing import Any, Final, TypeVar
 
 import msgspec
 
-from provisioners import contract, registry
+from provisioners import contract, registry, replicas
 from provisioners.contract import Attempt, Done, Facts, Landed, Observed, Revoked, State, Waiting, Wanted
-from provisioners.lab import client, wire
+from provisioners.lab import client, refusals, wire
 
 _NUMBERS: Final = {"call_s": (1, 300, 10), "late_s": (0, 86_400, 30), "poll_s": (0, 3_600, 1), "calls_at_once": (1, 1_000, 16)}
 _LARGEST: Final = {"cpu_milli": 10**9, "ram_mib": 10**9, "disk_gib": 10**9, "gpus": 10**6}
 _Answer = TypeVar("_Answer")
+_ROLLING: Final = frozenset({"restart", "update"})
 _FINISHED: Final = {"start": "running", "stop": "stopped"}
 
 
@@ -90,19 +91,20 @@ class LabDriver:
         """The action is guarded by `known.revision`; on another revision only the fresh facts come back."""
         action, guest = attempt.action, self._guest(known.cloud_id)
         if guest is None:
-            raise vanished()
+            raise refusals.vanished()
         if guest.task:
             return Waiting(self.bounds.poll_s)
         if _reached(guest, wanted, action):
             return Done(facts_of(guest))
         if guest.state == "error":
-            raise failed(guest.detail)
+            raise refusals.failed(guest.detail)
+        if action in _ROLLING and guest.failed_generation == wanted.generation:
+            raise refusals.rolled_back()
         if known.revision != str(guest.revision):
             return facts_of(guest)
         body = wire.ActionBody(
-            action=action, revision=guest.revision, amounts=dict(wanted.amounts) if action in ("resize", "scale") else {},
-            replicas=_replicas(wanted) if action in ("resize", "scale") else 0, generation=wanted.generation,
-        )  # fmt: skip
+            action=action, revision=guest.revision, generation=wanted.generation, **_asked(wanted, guest, action)
+        )
         try:
             guest = self._client.change("POST", f"/v1/guests/{guest.id}/actions", body, wire.Guest, attempt.id)
         except client.RefusedError as refusal:
@@ -177,16 +179,16 @@ class LabDriver:
     def _built(self, known: Facts) -> contract.Step:
         guest = self._guest(known.cloud_id)
         if guest is None:
-            raise vanished()
+            raise refusals.vanished()
         if guest.state == "error":
-            raise failed(guest.detail)
+            raise refusals.failed(guest.detail)
         return Waiting(self.bounds.poll_s) if guest.state == "building" else Done(facts_of(guest))
 
     def _create(self, wanted: Wanted, known: Facts, attempt: Attempt) -> contract.Step:
         body = wire.GuestBody(
             kind=wanted.kind, name=wanted.name, installation=wanted.installation, tenant=wanted.tenant, project=wanted.project,
             resource_id=wanted.resource_id, amounts=dict(wanted.amounts), epoch=wanted.epoch, ticket_id=known.ticket_id,
-            image=str(wanted.spec.get("image", "")), replicas=_replicas(wanted), power=wanted.power.value, zone=wanted.zone,
+            image=str(wanted.spec.get("image", "")), replicas=_replicas(wanted), **_bounds(wanted), power=wanted.power.value, zone=wanted.zone,
             service_class=wanted.service_class, metadata=dict(wanted.labels),
         )  # fmt: skip
         try:
@@ -196,7 +198,7 @@ class LabDriver:
                 return dataclasses.replace(known, ticket_id="")
             if refusal.code == "ticket.consumed":
                 return self._of_ticket(known)
-            raise refused(refusal) from refusal
+            raise refusals.refused(refusal) from refusal
         return facts_of(guest) if guest.state == "building" else self._built(facts_of(guest))
 
     def _of_ticket(self, known: Facts) -> Facts:
@@ -204,7 +206,7 @@ class LabDriver:
         ticket = self._read(f"/v1/tickets/{known.ticket_id}", wire.Ticket)
         guest = self._guest(ticket.guest_id)
         if guest is None:
-            raise vanished()
+            raise refusals.vanished()
         return facts_of(guest)
 
     def _revoke_ticket(self, known: Facts, attempt: Attempt) -> contract.Verdict:
@@ -218,7 +220,7 @@ class LabDriver:
                 ticket = self._read(f"/v1/tickets/{known.ticket_id}", wire.Ticket)
                 guest = self._guest(ticket.guest_id)
                 return Waiting(self.bounds.poll_s) if guest is None else Landed(facts_of(guest))
-            raise refused(refusal) from refusal
+            raise refusals.refused(refusal) from refusal
         return gone
 
     def _revoke_change(self, attempt: Attempt, known: Facts) -> contract.Verdict:
@@ -235,7 +237,7 @@ class LabDriver:
         except client.RefusedError as refusal:
             if refusal.status in (404, 409, 412):
                 return Waiting(0)
-            raise refused(refusal) from refusal
+            raise refusals.refused(refusal) from refusal
 
     def _drop_ticket(self, ticket_id: str, known: Facts, attempt: Attempt) -> contract.Step:
         try:
@@ -257,7 +259,7 @@ class LabDriver:
             return Facts() if guest is None else facts_of(guest)
         if refusal.code in ("busy", "state", "ticket.consumed"):
             return Waiting(self.bounds.poll_s)
-        raise refused(refusal) from refusal
+        raise refusals.refused(refusal) from refusal
 
     def _guest(self, cloud_id: str) -> wire.Guest | None:
         return self._client.read(f"/v1/guests/{_part(cloud_id)}", wire.Guest) if cloud_id else None
@@ -280,7 +282,7 @@ class LabDriver:
         try:
             found = self._client.read(path, answer, **query)
         except client.RefusedError as refusal:
-            raise refused(refusal) from refusal
+            raise refusals.refused(refusal) from refusal
         if found is None:
             raise client.unreachable()
         return found
@@ -289,58 +291,51 @@ class LabDriver:
         try:
             return self._client.change(method, path, body, answer, attempt.id if attempt else "")
         except client.RefusedError as refusal:
-            raise refused(refusal) from refusal
+            raise refusals.refused(refusal) from refusal
 
 
 def facts_of(guest: wire.Guest) -> Facts:
     """The facts of a guest as the lab shows it."""
     return Facts(
         state=State(guest.state), cloud_id=guest.id, ticket_id=guest.ticket_id, revision=str(guest.revision),
-        done_generation=guest.generation, amounts=guest.amounts, replicas=guest.replicas, addresses=tuple(guest.addresses),
+        done_generation=guest.generation, amounts=guest.amounts, replicas=guest.replicas, min_replicas=guest.min_replicas,
+        max_replicas=guest.max_replicas, addresses=tuple(guest.addresses),
         host=guest.host, zone=guest.zone, service_class=guest.service_class, hall=guest.hall, created_at=guest.created_at,
         changed_at=guest.changed_at, detail=guest.detail,
     )  # fmt: skip
 
 
-def vanished() -> contract.PermanentError:
-    """The guest was deleted in the cloud behind govpool's back."""
-    return contract.PermanentError(
-        "cloud.vanished",
-        en="the resource was deleted in the cloud, not through govpool",
-        zh="该资源已在云平台侧被删除，并非通过本系统操作",
-    )
-
-
-def failed(detail: str) -> contract.PermanentError:
-    """The cloud accepted the resource and gave it up."""
-    return contract.PermanentError("cloud.failed", en=f"the cloud could not build it: {detail}", zh=f"云平台未能完成创建：{detail}")
-
-
-def refused(refusal: client.RefusedError) -> contract.DriverError:
-    """The contract's error of a 4xx answer."""
-    texts = {
-        "quota": ("the cloud's own limit of the department does not allow it yet", "云平台侧的部门配额尚不允许"),
-        "tenant.unknown": ("the department's project is not ready in the cloud", "部门在云平台的项目尚未就绪"),
-        "no_host": ("no host of the wanted zone and class has room for it", "所选可用区和服务类别中没有主机能容纳该资源"),
-        "image_missing": ("the image does not exist in the cloud", "云平台中不存在该镜像"),
-    }
-    en, zh = texts.get(refusal.code, (f"the cloud refused it: {refusal.message}", f"云平台拒绝了该操作：{refusal.message}"))
-    if refusal.code in ("quota", "tenant.unknown", "busy"):
-        return contract.TemporaryError(f"cloud.{refusal.code.replace('.', '_')}", delay_s=5, en=en, zh=zh)
-    return contract.PermanentError(f"cloud.{refusal.code.replace('.', '_')}", en=en, zh=zh)
-
-
 def _reached(guest: wire.Guest, wanted: Wanted, action: str) -> bool:
-    if action == "restart":
+    if action in _ROLLING:
         return guest.generation >= wanted.generation
     if action in ("resize", "scale"):
-        return guest.amounts == dict(wanted.amounts) and guest.replicas == _replicas(wanted)
+        most = replicas.most(wanted.spec)
+        number = guest.replicas if guest.max_replicas else _replicas(wanted)
+        amounts = replicas.part(wanted.amounts, most, number) if guest.max_replicas else dict(wanted.amounts)
+        bounds = {"min_replicas": guest.min_replicas, "max_replicas": guest.max_replicas}
+        return bounds == _bounds(wanted) and (guest.amounts, guest.replicas) == (amounts, number)
     return guest.state == _FINISHED.get(action)
 
 
+def _asked(wanted: Wanted, guest: wire.Guest, action: str) -> dict[str, Any]:
+    """What an action tells the cloud beside its name."""
+    if action in ("resize", "scale"):
+        return {"amounts": dict(wanted.amounts), "replicas": _replicas(wanted), **_bounds(wanted)}
+    if action in _ROLLING and wanted.kind == contract.CONTAINER_APP:
+        return {"surge": replicas.surge(wanted.spec, guest.replicas), "image": str(wanted.spec.get("image", ""))}
+    return {}
+
+
+def _bounds(wanted: Wanted) -> dict[str, int]:
+    """Between which the cloud chooses the number of replicas by itself; zeros where it does not."""
+    if wanted.kind != contract.CONTAINER_APP or not replicas.autoscaled(wanted.spec):
+        return {"min_replicas": 0, "max_replicas": 0}
+    return {"min_replicas": replicas.fewest(wanted.spec), "max_replicas": replicas.most(wanted.spec)}
+
+
 def _replicas(wanted: Wanted) -> int:
-    replicas = wanted.spec.get("replicas", 1)
-    return replicas if wanted.kind == contract.CONTAINER_APP and isinstance(replicas, int) else 0
+    number = wanted.spec.get("replicas", 1)
+    return number if wanted.kind == contract.CONTAINER_APP and isinstance(number, int) else 0
 
 
 def _observed(kind: str, name: str, item: wire.Guest | wire.Ticket, facts: Facts) -> Observed:

@@ -34,9 +34,10 @@ class Rule(wire.Body, frozen=True):
     refuse   the call is answered with a no (`reason`)
     fail     a create is accepted and ends in state error
     vanish   a guest is deleted behind its owner's back, `after_s` after its create
+    roll_back  the new replicas of a restart or update that is rolled do not become ready; the old ones stay
     """
 
-    do: Annotated[str, Meta(pattern=r"\A(latency|lose|drop|late|refuse|fail|vanish)\Z")]
+    do: Annotated[str, Meta(pattern=r"\A(latency|lose|drop|late|refuse|fail|vanish|roll_back)\Z")]
     on: Annotated[list[Annotated[str, Meta(max_length=32)]], Meta(min_length=1, max_length=16)] = msgspec.field(
         default_factory=lambda: ["*"]
     )
@@ -53,7 +54,7 @@ class Script(wire.Body, frozen=True):
 
     seed: Annotated[int, Meta(ge=0, le=2**63 - 1)] = 1
     build_s: Range = (0, 0)  # how long a create takes once accepted
-    action_s: Range = (0, 0)  # how long start, stop, restart, resize, scale, delete take once accepted
+    action_s: Range = (0, 0)  # how long start, stop, restart, resize, scale, update, delete take once accepted
     rules: Annotated[list[Rule], Meta(max_length=256)] = msgspec.field(default_factory=list)
     images: Annotated[list[wire.Text], Meta(max_length=1024)] | None = None
     hosts: Annotated[list[wire.HostBody], Meta(max_length=10_000)] = msgspec.field(default_factory=list)
@@ -69,6 +70,7 @@ class Fate(msgspec.Struct, kw_only=True, frozen=True):
     late_s: float | None = None  # it takes effect so much later
     refusal: str = ""
     fails: bool = False
+    rolls_back: bool = False
     vanish_s: float | None = None
     struck: tuple[int, ...] = ()  # indexes of the rules that struck
 
@@ -88,7 +90,7 @@ def decide(script: Script, call: Call, fired: Mapping[int, int]) -> Fate:
     """The fate of a call; `fired` tells how often each rule has struck so far.
 
     The first drop, late or refuse that strikes decides; a lose strikes only what they left alone; latencies add up; fail and vanish
-    are for creates.
+    are for creates, roll_back for actions.
     """
     striking = [(i, rule) for i, rule in enumerate(script.rules) if _strikes(script, i, call, fired)]
     latencies = {i: between(rule.after_s, script.seed, f"{i}:{call}") for i, rule in striking if rule.do == "latency"}
@@ -115,6 +117,8 @@ def decide(script: Script, call: Call, fired: Mapping[int, int]) -> Fate:
         failing, _ = first("fail")
         vanishing, vanish_s = first("vanish")
         fate = replace(fate, fails=failing is not None, vanish_s=None if vanishing is None else vanish_s)
+    if call.operation == "guest.act" and fate.takes_effect:
+        fate = replace(fate, rolls_back=first("roll_back")[0] is not None)
     return replace(fate, struck=tuple(struck))
 
 

@@ -18,7 +18,7 @@ import msgspec
 
 from primitives import clock
 from provisioners.lab import book as books
-from provisioners.lab import placement, script, view, wire, world
+from provisioners.lab import placement, rows, script, view, wire, world
 
 _BODY_MAX: Final = 262_144
 _BODIES: Final[dict[str, type[wire.Body]]] = {
@@ -111,7 +111,7 @@ class Cloud(http.server.ThreadingHTTPServer):
         while not self._stopping:
             self._bell.clear()
             with self.book.change():
-                for row in world.due(self.book):
+                for row in rows.due(self.book):
                     self._happen(dict(row))
                     self.book.changed("DELETE FROM pending WHERE id = ?", row["id"])
                 following = self.book.one("SELECT min(due_us) AS due_us FROM pending")
@@ -278,6 +278,9 @@ def behind(cloud: Cloud, method: str, parts: list[str], query: dict[str, str], r
         case "POST", ["guests"]:
             with book.change():
                 return 201, cloud.world.foreign(msgspec.json.decode(raw, type=wire.ForeignBody))
+        case "POST", ["guests", guest_id, "replicas"]:
+            with book.change():
+                return 200, cloud.world.autoscale(guest_id, msgspec.json.decode(raw, type=wire.ReplicasBody).replicas)
         case "DELETE", ["guests", guest_id]:
             with book.change():
                 guest = cloud.world.guest(guest_id)

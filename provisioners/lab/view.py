@@ -6,7 +6,7 @@ from typing import Any, Final
 import msgspec
 
 from provisioners.lab import book as books
-from provisioners.lab import placement, wire, world
+from provisioners.lab import placement, rows, wire, world
 
 PAGE_MAX: Final = 1000
 
@@ -66,10 +66,10 @@ def _inventory(book: books.Book, query: dict[str, str]) -> wire.Inventory:
     guests: list[wire.Guest] = []
     if stage == "g":
         sql = f"{placement.GUESTS} WHERE g.deleted_at IS NULL AND g.id > :last AND {chosen.format('g.')} ORDER BY g.id LIMIT :limit"
-        guests = [world.guest_of(row) for row in book.all(sql, **named, last=last, limit=limit)]
+        guests = [rows.guest_of(row) for row in book.all(sql, **named, last=last, limit=limit)]
         if len(guests) == limit:
             return wire.Inventory(guests=guests, tickets=[], after=f"g:{guests[-1].id}")
         last, limit = "", limit - len(guests)
     sql = f"SELECT * FROM tickets WHERE state <> 'deleted' AND id > :last AND {chosen.format('')} ORDER BY id LIMIT :limit"
-    tickets = [world.ticket_of(row) for row in book.all(sql, **named, last=last, limit=limit)]
+    tickets = [rows.ticket_of(row) for row in book.all(sql, **named, last=last, limit=limit)]
     return wire.Inventory(guests=guests, tickets=tickets, after=f"t:{tickets[-1].id}" if len(tickets) == limit else "")

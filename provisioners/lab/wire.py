@@ -11,7 +11,7 @@ KINDS: Final = ("VirtualMachine", "Volume", "ContainerApp")
 ACTIONS: Final = {
     "VirtualMachine": frozenset({"start", "stop", "restart", "resize"}),
     "Volume": frozenset({"resize"}),
-    "ContainerApp": frozenset({"start", "stop", "restart", "resize", "scale"}),
+    "ContainerApp": frozenset({"start", "stop", "restart", "resize", "scale", "update"}),
 }
 
 Code = Annotated[str, Meta(min_length=1, max_length=64, pattern=r"\A[A-Za-z0-9][A-Za-z0-9._-]*\Z")]
@@ -20,6 +20,7 @@ Text = Annotated[str, Meta(max_length=255)]
 Amount = Annotated[int, Meta(ge=0, le=AMOUNT_MAX)]
 ResourceName = Annotated[str, Meta(min_length=1, max_length=64, pattern=r"\A[a-z][a-z0-9_.]*\Z")]
 Amounts = Annotated[dict[ResourceName, Amount], Meta(max_length=32)]
+Replicas = Annotated[int, Meta(ge=0, le=10_000)]
 Labels = Annotated[dict[Annotated[str, Meta(max_length=64)], Text], Meta(max_length=64)]
 
 
@@ -50,7 +51,10 @@ class TicketBody(Body, frozen=True):
 
 
 class GuestBody(Body, frozen=True):
-    """POST /v1/guests.  With `ticket_id` it consumes that ticket; without, nothing keeps a second create from a second guest."""
+    """POST /v1/guests.  With `ticket_id` it consumes that ticket; without, nothing keeps a second create from a second guest.
+
+    With `max_replicas` the cloud chooses the number of replicas by itself, from `replicas` on; `amounts` are then those of the maximum.
+    """
 
     kind: Annotated[str, Meta(pattern=r"\A(VirtualMachine|Volume|ContainerApp)\Z")]
     name: Annotated[str, Meta(min_length=1, max_length=255)]
@@ -62,7 +66,9 @@ class GuestBody(Body, frozen=True):
     epoch: Amount = 0
     ticket_id: OptionalCode = ""
     image: Text = ""
-    replicas: Annotated[int, Meta(ge=0, le=10_000)] = 0
+    replicas: Replicas = 0
+    min_replicas: Replicas = 0
+    max_replicas: Replicas = 0
     power: Annotated[str, Meta(pattern=r"\A(running|stopped)\Z")] = "running"
     zone: OptionalCode = ""
     service_class: OptionalCode = ""
@@ -70,13 +76,26 @@ class GuestBody(Body, frozen=True):
 
 
 class ActionBody(Body, frozen=True):
-    """POST /v1/guests/{id}/actions.  Refused with 412 unless `revision` is the guest's."""
+    """POST /v1/guests/{id}/actions.  Refused with 412 unless `revision` is the guest's.
 
-    action: Annotated[str, Meta(pattern=r"\A(start|stop|restart|resize|scale|touch)\Z")]
+    An app that runs is restarted and updated with `surge` replicas more until the task ends, then it has the new `image` ('' = the old).
+    """
+
+    action: Annotated[str, Meta(pattern=r"\A(start|stop|restart|resize|scale|update|touch)\Z")]
     revision: Annotated[int, Meta(ge=1, le=AMOUNT_MAX)]
     amounts: Amounts = msgspec.field(default_factory=dict)
-    replicas: Annotated[int, Meta(ge=0, le=10_000)] = 0
+    replicas: Replicas = 0
+    min_replicas: Replicas = 0
+    max_replicas: Replicas = 0
+    surge: Replicas = 0
+    image: Text = ""
     generation: Amount = 0
+
+
+class ReplicasBody(Body, frozen=True):
+    """POST /lab/guests/{id}/replicas: what the cloud's own autoscaler decides."""
+
+    replicas: Annotated[int, Meta(ge=1, le=10_000)]
 
 
 class HostBody(Body, frozen=True):
@@ -124,10 +143,10 @@ class Guest(msgspec.Struct, kw_only=True, frozen=True):
     resource_id: str
     ticket_id: str
     state: str  # building, running, stopped, error, deleted
-    task: str  # what is under way: '', build, start, stop, restart, resize, scale, delete
+    task: str  # what is under way: '', build, start, stop, restart, resize, scale, update, delete
     revision: int
-    generation: int  # of the last completed restart
-    amounts: dict[str, int]
+    generation: int  # of the last completed restart or update
+    amounts: dict[str, int]  # without `surge`
     replicas: int
     image: str
     addresses: list[str]
@@ -140,6 +159,10 @@ class Guest(msgspec.Struct, kw_only=True, frozen=True):
     last_attempt: str  # the attempt of the last accepted call
     metadata: dict[str, str]
     changed_at: str = ""  # of the last line about it in the record
+    min_replicas: int = 0
+    max_replicas: int = 0  # 0 = the number of replicas is fixed
+    surge: dict[str, int] = {}  # what it holds beyond `amounts` while its replicas are replaced
+    failed_generation: int = 0  # of the last restart or update that was rolled back
 
 
 class Ticket(msgspec.Struct, kw_only=True, frozen=True):

@@ -13,8 +13,9 @@ from typing import Final
 import msgspec
 
 from primitives import clock
+from provisioners import replicas
 from provisioners.lab import book as books
-from provisioners.lab import placement, script, wire
+from provisioners.lab import placement, rows, script, wire
 
 Answer = tuple[int, msgspec.Struct | None]
 _IPV6: Final = int(ipaddress.IPv6Address("fd00:6c61:6200::"))
@@ -52,7 +53,7 @@ class World:
         if isinstance(body, wire.GuestBody):
             return 202, self._create_guest(body, attempt, fate)
         if isinstance(body, wire.ActionBody):
-            return 202, self._act(target, body, attempt)
+            return 202, self._act(target, body, attempt, fate)
         if operation == "ticket.delete":
             self._delete_ticket(target)
             return 204, None
@@ -102,8 +103,10 @@ class World:
                 )
             if ticket.resource_id != body.resource_id:
                 raise RefusedError(400, "ticket.foreign", f"ticket {body.ticket_id} is for {ticket.resource_id}")
-        if self.script.images is not None and body.kind != "Volume" and body.image not in self.script.images:
-            raise RefusedError(400, "image_missing", f"there is no image {body.image!r}")
+        if body.kind != "Volume":
+            self._known_image(body.image)
+        amounts, number = _sized(body, body.replicas)
+        body = msgspec.structs.replace(body, amounts=amounts, replicas=number)
         self._within_limits(tenant, body.amounts)
         host = self._place(body.amounts, body.zone, body.service_class)
         guest_id = self.book.fresh_id("guest", self.script.seed)
@@ -117,7 +120,7 @@ class World:
             self.later(build_s + fate.vanish_s, "vanish", guest_id)
         return self.guest(guest_id)
 
-    def _act(self, guest_id: str, body: wire.ActionBody, attempt: str) -> wire.Guest:
+    def _act(self, guest_id: str, body: wire.ActionBody, attempt: str, fate: script.Fate) -> wire.Guest:
         guest = self._checked(guest_id, body.revision)
         if body.action != "touch" and body.action not in wire.ACTIONS[guest.kind]:
             raise RefusedError(400, "action.unknown", f"a {guest.kind} has no action {body.action}")
@@ -130,23 +133,46 @@ class World:
             raise RefusedError(409, "state", f"guest {guest_id} is {guest.state}")
         if body.action in ("resize", "scale"):
             self._resize(guest, body)
+        if body.action == "update" and body.image:
+            self._known_image(body.image)
+        rolls = guest.kind == "ContainerApp" and guest.state == "running" and body.action in ("restart", "update")
+        if rolls and body.surge:
+            self._surge(guest, body.surge)
         self._update(guest_id, revision=guest.revision + 1, task=body.action, last_attempt=attempt)
-        self._later(self._action_s(guest, body.action), body.action, guest_id, str(body.generation))
+        told = {"generation": body.generation, "image": body.image, "fails": rolls and fate.rolls_back}
+        self._later(self._action_s(guest, body.action), body.action, guest_id, books.packed(told))
         return self.guest(guest_id)
 
     def _resize(self, guest: wire.Guest, body: wire.ActionBody) -> None:
         """Size and host change when the call is accepted; the task then takes its time.  The old host is kept if it still fits."""
-        row = self._row(guest.id)
         if guest.kind == "Volume" and body.amounts.get("disk_gib", 0) < guest.amounts.get("disk_gib", 0):
             raise RefusedError(400, "shrink", "a volume cannot shrink")
-        tenant = self.book.one("SELECT * FROM tenants WHERE id = ?", row["tenant_id"])
-        if tenant is not None:
-            self._within_limits(tenant, {name: n - guest.amounts.get(name, 0) for name, n in body.amounts.items()})
+        amounts, number = _sized(body, guest.replicas if body.max_replicas else body.replicas)
+        self._resized(guest, amounts, number or guest.replicas, min_replicas=body.min_replicas, max_replicas=body.max_replicas)
+
+    def _resized(self, guest: wire.Guest, amounts: dict[str, int], number: int, **more: object) -> None:
+        row = self._row(guest.id)
+        self._within_limits_of(row, {name: n - guest.amounts.get(name, 0) for name, n in amounts.items()})
         self._hold(row, guest.amounts, -1)
-        host = self._place(body.amounts, guest.zone, guest.service_class, preferred=guest.host)
-        self._update(guest.id, amounts=books.packed(body.amounts), replicas=body.replicas or guest.replicas, host=host.name)
-        self._hold(self._row(guest.id), body.amounts, 1)
+        host = self._place(amounts, guest.zone, guest.service_class, preferred=guest.host)
+        self._update(guest.id, amounts=books.packed(amounts), replicas=number, host=host.name, **more)
+        self._hold(self._row(guest.id), amounts, 1)
         self._record("resized", guest.id)
+
+    def _surge(self, guest: wire.Guest, number: int) -> None:
+        """So many replicas more, until the new ones have taken over."""
+        added = replicas.part(guest.amounts, max(1, guest.replicas), number)
+        self._within_limits_of(self._row(guest.id), added)
+        host = self._place(added, guest.zone, guest.service_class, preferred=guest.host)
+        self._update(guest.id, surge=books.packed(added), surge_host=host.name)
+        self._hold(self._row(guest.id), added, 1, of="surge_host")
+        self._record("rolling", guest.id)
+
+    def _drop_surge(self, guest_id: str) -> None:
+        row = self._row(guest_id)
+        if row["surge_host"]:
+            self._hold(row, json.loads(row["surge"]), -1, of="surge_host")
+            self._update(guest_id, surge="{}", surge_host="")
 
     def _delete_guest(self, guest_id: str, revision: int, attempt: str) -> wire.Guest:
         guest = self._checked(guest_id, revision)
@@ -185,10 +211,32 @@ class World:
             self._update(guest_id, state=state, task="")
             if changed:
                 self._record("started" if what == "start" else "stopped", guest_id)
+        elif what in ("restart", "update"):
+            self._replaced(guest, what, json.loads(body))
         else:
-            self._update(guest_id, task="", generation=int(body or 0) if what == "restart" else guest.generation)
-            if what == "restart":
-                self._record("restarted", guest_id)
+            self._update(guest_id, task="")
+
+    def _replaced(self, guest: wire.Guest, what: str, told: Mapping[str, object]) -> None:
+        """A restart or update came to its end; one whose new replicas did not become ready was rolled back."""
+        self._drop_surge(guest.id)
+        if told["fails"]:
+            self._update(guest.id, task="", failed_generation=told["generation"])
+            self._record("rolled_back", guest.id)
+        else:
+            self._update(guest.id, task="", generation=told["generation"], image=told["image"] or guest.image)
+            self._record("restarted" if what == "restart" else "updated", guest.id)
+
+    def autoscale(self, guest_id: str, number: int) -> wire.Guest:
+        """What the cloud's own autoscaler does: another number of replicas, within the bounds that it was given."""
+        guest = self.guest(guest_id)
+        if not guest.min_replicas <= number <= guest.max_replicas:
+            raise RefusedError(
+                409, "bounds", f"guest {guest_id} has {guest.min_replicas} to {guest.max_replicas} replicas, not {number}"
+            )
+        if guest.state != "running" or guest.task not in ("", "restart", "update"):
+            raise RefusedError(409, "state", f"guest {guest_id} is {guest.state} {guest.task}")
+        self._resized(guest, replicas.part(guest.amounts, guest.replicas, number), number, revision=guest.revision + 1)
+        return self.guest(guest_id)
 
     def foreign(self, body: wire.ForeignBody) -> wire.Guest:
         """A guest that somebody made without govpool."""
@@ -218,7 +266,7 @@ class World:
         row = self.book.one("SELECT * FROM tickets WHERE id = ?", ticket_id)
         if row is None:
             raise RefusedError(missing_status, "ticket.unknown", f"there is no ticket {ticket_id!r}")
-        return ticket_of(row)
+        return rows.ticket_of(row)
 
     def guest(self, guest_id: str) -> wire.Guest:
         """A living guest; 404 guest.unknown."""
@@ -232,7 +280,7 @@ class World:
         row = self.book.one(f"{placement.GUESTS} WHERE g.id = ? AND g.deleted_at IS NOT NULL", guest_id)
         if row is None:
             raise RefusedError(404, "guest.unknown", f"there is no deleted guest {guest_id!r}")
-        return guest_of(row)
+        return rows.guest_of(row)
 
     # -- within ----------------------------------------------------------------------------------------------------------------
 
@@ -244,7 +292,7 @@ class World:
 
     def _living(self, guest_id: str) -> wire.Guest | None:
         row = self.book.one(f"{placement.GUESTS} WHERE g.id = ? AND g.deleted_at IS NULL", guest_id)
-        return None if row is None else guest_of(row)
+        return None if row is None else rows.guest_of(row)
 
     def _checked(self, guest_id: str, revision: int) -> wire.Guest:
         guest = self.guest(guest_id)
@@ -261,6 +309,15 @@ class World:
             if amount > 0 and held + amount > limit:
                 raise RefusedError(403, "quota", f"{name}: {held} used + {amount} asked > limit {limit} of tenant {tenant['code']}")
 
+    def _within_limits_of(self, guest_row: sqlite3.Row, added: Mapping[str, int]) -> None:
+        tenant = self.book.one("SELECT * FROM tenants WHERE id = ?", guest_row["tenant_id"])
+        if tenant is not None:
+            self._within_limits(tenant, added)
+
+    def _known_image(self, image: str) -> None:
+        if self.script.images is not None and image not in self.script.images:
+            raise RefusedError(400, "image_missing", f"there is no image {image!r}")
+
     def _place(self, amounts: Mapping[str, int], zone: str, service_class: str, preferred: str = "") -> wire.Host:
         host = placement.choose(placement.hosts(self.book), amounts, zone, service_class, preferred)
         if host is None:
@@ -269,8 +326,8 @@ class World:
             )
         return host
 
-    def _hold(self, row: sqlite3.Row, amounts: dict[str, int], sign: int) -> None:
-        self.book.use(f"host:{row['host']}", placement.placed(amounts), sign)
+    def _hold(self, row: sqlite3.Row, amounts: dict[str, int], sign: int, of: str = "host") -> None:
+        self.book.use(f"host:{row[of]}", placement.placed(amounts), sign)
         if row["tenant_id"]:
             self.book.use(f"tenant:{row['tenant_id']}", amounts, sign)
 
@@ -280,7 +337,8 @@ class World:
             "guests", id=guest_id, kind=body.kind, name=body.name, tenant_id=tenant["id"], tenant=body.tenant, project=body.project,
             installation=body.installation, epoch=body.epoch, resource_id=body.resource_id, ticket_id=body.ticket_id,
             state="building", task="build", revision=1, generation=0, amounts=books.packed(body.amounts), replicas=body.replicas,
-            image=body.image, addresses=books.packed(addresses), host=host.name, created_at=books.stamp(), detail="",
+            min_replicas=body.min_replicas, max_replicas=body.max_replicas, image=body.image,
+            addresses=books.packed(addresses), host=host.name, created_at=books.stamp(), detail="",
             last_attempt=attempt, metadata=books.packed(body.metadata), changed_at="",
         )  # fmt: skip
         self._hold(self._row(guest_id), body.amounts, 1)
@@ -296,6 +354,8 @@ class World:
         self.book.changed(f"UPDATE guests SET {sets} WHERE id = ?", *values.values(), guest_id)
 
     def _end(self, guest: wire.Guest, detail: str) -> None:
+        self._drop_surge(guest.id)
+        guest = msgspec.structs.replace(guest, surge={})
         row, at = self._row(guest.id), books.stamp()
         self._hold(row, guest.amounts, -1)
         self._update(guest.id, deleted_at=at, changed_at=at, state="deleted", task="", detail=detail)
@@ -323,21 +383,11 @@ class World:
             self.later(in_s, what, guest_id, body)
 
 
-def guest_of(row: sqlite3.Row) -> wire.Guest:
-    """The guest of a row of `placement.GUESTS`."""
-    plain = dict(row)
-    for name in ("tenant_id", "deleted_at"):
-        del plain[name]
-    return wire.Guest(**plain | {name: json.loads(plain[name]) for name in ("amounts", "addresses", "metadata")})
-
-
-def ticket_of(row: sqlite3.Row) -> wire.Ticket:
-    """The ticket of a row."""
-    plain = dict(row)
-    del plain["tenant_id"]
-    return wire.Ticket(**plain)
-
-
-def due(book: books.Book) -> list[sqlite3.Row]:
-    """What is due by now, in its order."""
-    return book.all("SELECT * FROM pending WHERE due_us <= ? ORDER BY due_us, id LIMIT 200", clock.to_us(clock.now()))
+def _sized(body: wire.GuestBody | wire.ActionBody, number: int) -> tuple[dict[str, int], int]:
+    """Amounts and replicas that a body comes to; with bounds its amounts are those of the maximum, and `number` is brought within them."""
+    if not body.max_replicas:
+        return body.amounts, number
+    if not 1 <= body.min_replicas <= body.max_replicas:
+        raise RefusedError(400, "bounds", f"{body.min_replicas} to {body.max_replicas} replicas")
+    within = min(max(number, body.min_replicas), body.max_replicas)
+    return replicas.part(body.amounts, body.max_replicas, within), within

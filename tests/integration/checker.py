@@ -7,13 +7,15 @@ not the living resources, attempts left open, orders that neither ended nor wait
 """
 
 import collections
+import contextlib
 import json
 import pathlib
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 Row = dict[str, Any]
+Read = Callable[[str], list[Row]]
 ENDS = ("gone", "failed", "written_off")
 COUNTED = ("instances", "pods")
 
@@ -22,7 +24,10 @@ class Picture:
     """Both sides, read whole."""
 
     def __init__(self, url: str, lab_file: pathlib.Path) -> None:
-        read = _sqlite(url) if url.startswith("sqlite") else _postgresql(url)
+        with snapshot(url) as read, snapshot(f"sqlite://{lab_file}") as lab:
+            self._read(read, lab)
+
+    def _read(self, read: Read, lab: Read) -> None:
         self.installation = read("SELECT * FROM installation")[0]["id"]
         self.resources = {row["id"]: row for row in read("SELECT * FROM resources")}
         for row in self.resources.values():
@@ -38,7 +43,6 @@ class Picture:
         self.orders = {row["id"]: row for row in read("SELECT * FROM orders")}
         self.lines = read("SELECT * FROM order_lines")
         self.events = read("SELECT subject, sequence, event_at, state, amounts FROM usage_events ORDER BY subject, sequence")
-        lab = _sqlite(f"sqlite://{lab_file}")
         self.guests = lab("SELECT * FROM guests WHERE deleted_at IS NULL")
         self.tickets = lab("SELECT * FROM tickets WHERE state <> 'deleted'")
         self.lab_tenants = {row["id"]: row for row in lab("SELECT * FROM tenants")}
@@ -145,7 +149,7 @@ def _limits(seen: Picture) -> Iterator[str]:
     expected: dict[str, collections.Counter[str]] = collections.defaultdict(collections.Counter)
     for row in seen.living.values():
         if row["state"] != "lost":
-            expected[row["tenant"]].update(row["amounts"])
+            expected[row["home_tenant"] or row["tenant"]].update(row["amounts"])
     for tenant_id, tenant in seen.lab_tenants.items():
         limits = json.loads(tenant["limits"])
         living = _positive(expected[tenant["code"]])
@@ -188,7 +192,7 @@ def _orders(seen: Picture) -> Iterator[str]:
 
 
 def _line(seen: Picture, order: Row, line: Row) -> Iterator[str]:
-    if line["outcome"] != "delivered":
+    if line["outcome"] != "delivered" or line["kind"] == "Project":
         return
     row = seen.resources.get(line["resource_id"])
     if row is None:
@@ -230,24 +234,21 @@ def _positive(amounts: Any) -> dict[str, int]:
     return {name: amount for name, amount in amounts.items() if amount}
 
 
-def _sqlite(url: str) -> Any:
-    def read(sql: str) -> list[Row]:
-        connection = sqlite3.connect(f"file:{url.removeprefix('sqlite://')}?mode=ro", uri=True)
-        connection.row_factory = sqlite3.Row
+@contextlib.contextmanager
+def snapshot(url: str) -> Iterator[Read]:
+    """Raw SQL on one moment of a database."""
+    if url.startswith("sqlite"):
+        file = sqlite3.connect(f"file:{url.removeprefix('sqlite://')}?mode=ro", uri=True, isolation_level=None)
+        file.row_factory = sqlite3.Row
         try:
-            return [dict(row) for row in connection.execute(sql)]
+            file.execute("BEGIN")
+            yield lambda sql: [dict(row) for row in file.execute(sql)]
         finally:
-            connection.close()
-
-    return read
-
-
-def _postgresql(url: str) -> Any:
+            file.close()
+        return
     import psycopg
     from psycopg import rows
 
-    def read(sql: str) -> list[Row]:
-        with psycopg.connect(url, row_factory=rows.dict_row) as connection:
-            return connection.execute(sql).fetchall()
-
-    return read
+    with psycopg.connect(url, row_factory=rows.dict_row, autocommit=True) as connection:
+        connection.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+        yield lambda sql: connection.execute(sql).fetchall()

@@ -64,7 +64,7 @@ def _orders(tx: Transaction, _: model.Principal, found: model.Tenant) -> Iterato
 
 def _resources(tx: Transaction, _: model.Principal, found: model.Tenant) -> Iterator[tuple[str, Any]]:
     ever, after = resources.Filter(tenant_ids=[found.id], living_only=False), ""
-    while page := provisioners.list_scoped(tx, ever, after=after, limit=PAGE):
+    while page := provisioners.listed(tx, ever, after=after, limit=PAGE):
         for each in page:
             value = {name: getattr(each, name) for name in ("id", "kind", "name", "project", "pool", "zone", "service_class")}
             yield "Resource", {**value, "amounts": dict(each.amounts), "labels": dict(each.labels), "state": str(each.state)}

@@ -11,6 +11,10 @@ TEXTS: Final[dict[str, tuple[str, str]]] = {
     "order.refused": ("order {order} was refused: {reason}", "申请单 {order} 被驳回：{reason}"),
     "order.withdrawn": ("order {order} was withdrawn {reason}", "申请单 {order} 已撤回 {reason}"),
     "order.ended": ("order {order} ended: nobody decided before its deadline", "申请单 {order} 已终止：审批超过期限"),
+    "order.past": (
+        "order {order} ended: nobody decided before the end that it asks for",
+        "申请单 {order} 已终止：所申请的到期时间之前未审批",
+    ),
     "order.delivered": ("order {order} is delivered", "申请单 {order} 已交付"),
     "order.partly_delivered": (
         "order {order} is delivered in part: govpool order show {order}",

@@ -6,15 +6,17 @@ deadline; approval makes the resource rows in its own transaction, anything else
 
 import dataclasses
 import datetime
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from audit import model as audit_model
 from audit import service as audit
-from control import access, case, move, notice, order_view, plan, reservation
+from control import access, case, lease, move, notice, order_view, plan, reservation
+from orders import faults as orders_faults
 from orders import model, rules
 from orders import service as orders
 from primitives import clock, ids
 from provisioners import faults as provisioners_faults
+from provisioners import lease as provisioners_lease
 from provisioners import model as provisioners_model
 from provisioners import service as provisioners
 from quotas import guard
@@ -65,7 +67,7 @@ def submit(wish: OrderWish, *, bin_days: int) -> case.UseCase:
         except guard.Exceeded as refused:
             raise refused.seen_by(access.scope(tx, who, verb="list", kind="grant")) from refused
         if order.state is model.State.DELIVERING:
-            _deliver(tx, order, lines)
+            order, lines = _deliver(tx, order, lines)
         else:
             _tell(tx, order, "order.waiting")
         body = order_view.new_document(tx, order, lines, who)
@@ -114,7 +116,8 @@ def decide(reference: str, verdict: model.Verdict, *, reason: str, document_no: 
             order = move.carry_out(tx, order, lines)
         else:
             _refuse_moved(tx, order, lines)
-            _deliver(tx, order, lines)
+            _refuse_past(tx, order, lines)
+            order, lines = _deliver(tx, order, lines)
         _tell(tx, order, f"order.{verdict}", reason=reason)
         body = order_view.document(tx, order)
         return case.Answer(
@@ -138,8 +141,10 @@ def end_overdue(tx: Transaction) -> list[str]:
         return ended
     for order in orders.overdue(tx):
         if orders.end_overdue(tx, order):
-            _give_back(tx, order, orders.lines(tx, [order.id])[order.id])
-            _tell(tx, order, "order.ended")
+            lines = orders.lines(tx, [order.id])[order.id]
+            _give_back(tx, order, lines)
+            end_at = _first_end(lines)
+            _tell(tx, order, "order.past" if end_at is not None and end_at <= tx.now() else "order.ended")
             for side in _sides(order):
                 line = audit_model.Line(actor="system", action="order.end", tenant_id=side, kind="order", object_id=order.id)
                 audit.append(tx, line)
@@ -161,6 +166,18 @@ def _refuse_moved(tx: Transaction, order: model.Order, lines: Sequence[model.Lin
     for row in rows.values():
         if (row.tenant_id, row.project_id) != (order.tenant_id, order.project_id):
             raise provisioners_faults.UNKNOWN(resource=row.name)
+
+
+def _refuse_past(tx: Transaction, order: model.Order, lines: Sequence[model.Line]) -> None:
+    """An end that has passed cannot be agreed to any more; the order ends by itself."""
+    end_at = _first_end(lines)
+    if end_at is not None and end_at <= tx.now():
+        raise orders_faults.PAST(order=order.number, end=provisioners_lease.said(end_at))
+
+
+def _first_end(lines: Sequence[model.Line]) -> datetime.datetime | None:
+    """The first end that the lines ask for."""
+    return min((clock.parse(line.spec["end_at"]) for line in lines if line.spec.get("end_at")), default=None)
 
 
 def _order(
@@ -191,7 +208,7 @@ def _order(
         monthly_micro=monthly,
         approval=(*demands, *(rule.name for rule in demanding)),
         submitted_at=ground.at,
-        decide_by=ground.at + datetime.timedelta(hours=deadline_h) if waits else None,
+        decide_by=min(filter(None, (ground.at + datetime.timedelta(hours=deadline_h), _first_end(lines)))) if waits else None,
         ended_at=None,
         generation=1,
         taker_id=taker.id if taker else None,
@@ -199,8 +216,10 @@ def _order(
 
 
 def _weight(lines: Sequence[model.Line], monthly_micro: int) -> model.Weight:
+    """What the lines add: the difference of a resize, all of what an extension keeps longer, nothing of what it ends sooner."""
+    lines = [line for line in lines if line.action != reservation.EXTEND or reservation.longer(line)]
     added = [
-        {name: max(0, amount - line.spec["before"].get(name, 0)) for name, amount in line.spec["amounts"].items()}
+        {name: max(0, amount - _before(line).get(name, 0)) for name, amount in line.spec["amounts"].items()}
         for line in lines
         if line.action not in rules.FREE_OF_APPROVAL
     ]
@@ -208,17 +227,26 @@ def _weight(lines: Sequence[model.Line], monthly_micro: int) -> model.Weight:
         actions=frozenset(line.action for line in lines),
         kinds=frozenset(line.kind for line in lines),
         service_classes=frozenset(str(line.spec.get("service_class", "")) for line in lines) - {""},
-        monthly_micro=monthly_micro,
+        monthly_micro=monthly_micro + sum(int(line.spec.get("kept_micro", 0)) for line in lines),
         amounts=plan.total(added),
     )
 
 
-def _deliver(tx: Transaction, order: model.Order, lines: Sequence[model.Line]) -> None:
-    """Hand each line to the reconciler, which settles it when it is done."""
+def _before(line: model.Line) -> Mapping[str, int]:
+    return {} if line.action == reservation.EXTEND else line.spec["before"]
+
+
+def _deliver(tx: Transaction, order: model.Order, lines: list[model.Line]) -> tuple[model.Order, list[model.Line]]:
+    """Hand each line to the reconciler, which settles it when it is done; an extension is done here.  The order as it stands then."""
     provisioners.want(tx, *[_wanted(tx, order, line) for line in lines if line.action == "create"])
     for line in lines:
-        if line.action != "create":
+        if line.action == reservation.EXTEND:
+            lease.extend(tx, order.id, line)
+        elif line.action != "create":
             _hand_over(tx, order, line)
+    if all(line.action != reservation.EXTEND for line in lines):
+        return order, lines
+    return order_view.again(tx, order)
 
 
 def _wanted(tx: Transaction, order: model.Order, line: model.Line) -> provisioners_model.WantedResource:

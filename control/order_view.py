@@ -48,6 +48,12 @@ def list_orders(
     return documents(tx, orders.listed(tx, tenant_ids=ids, state=state, before=before, limit=limit))
 
 
+def again(tx: Transaction, order: model.Order) -> tuple[model.Order, list[model.Line]]:
+    """The order and its lines as they stand now."""
+    found = orders.by_reference(tx, order.id)
+    return found or order, orders.lines(tx, [order.id])[order.id]
+
+
 def document(tx: Transaction, order: model.Order) -> dict[str, Any]:
     """An order with lines and decisions."""
     return documents(tx, [order])[0]
@@ -159,6 +165,7 @@ def _line(line: model.Line) -> dict[str, Any]:
         "zone": spec.get("zone", ""),
         "service_class": spec.get("service_class", ""),
         "monthly": money.text(int(spec["monthly_micro"])),
+        "end_at": spec.get("end_at"),
         "outcome": str(line.outcome),
         "reason": line.reason,
     }

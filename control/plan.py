@@ -22,9 +22,9 @@ CHANGING: Final = {VIRTUAL_MACHINE: "resize", VOLUME: "resize", CONTAINER_APP: "
 """The action that alters the amounts of a kind."""
 
 ACTIONS: Final[dict[str, tuple[str, ...]]] = {
-    VIRTUAL_MACHINE: ("create", "resize", "start", "stop", "restart", "delete", "undelete", "move"),
-    VOLUME: ("create", "resize", "delete", "undelete", "move"),
-    CONTAINER_APP: ("create", "scale", "start", "stop", "restart", "delete", "undelete", "move"),
+    VIRTUAL_MACHINE: ("create", "resize", "start", "stop", "restart", "delete", "undelete", "extend", "move"),
+    VOLUME: ("create", "resize", "delete", "undelete", "extend", "move"),
+    CONTAINER_APP: ("create", "scale", "start", "stop", "restart", "delete", "undelete", "extend", "move"),
 }
 
 COUNTED: Final = frozenset({"instances", "pods"})

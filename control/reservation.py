@@ -28,6 +28,7 @@ from tenants import model as tenants_model
 
 LINES_MAX: Final = 100
 """Resources that one order may touch."""
+EXTEND: Final = "extend"
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,12 +110,22 @@ def _hold_as_it_is(tx: Transaction, resource: provisioners_model.Resource) -> No
     pools.change(tx, holder=resource.id, amounts=plan.physical(needed))
 
 
+def longer(line: model.Line) -> bool:
+    """Whether an extension keeps its resource for longer than it was to stay; one without an end stays for ever."""
+    end, before = line.spec.get("end_at"), line.spec.get("end_before")
+    return line.action == EXTEND and before is not None and (end is None or clock.parse(end) > clock.parse(before))
+
+
 def _check(wish: LineWish) -> None:
     known = plan.ACTIONS.get(wish.kind)
     if known is None:
         raise errors.INVALID(field="kind", reason=f"{wish.kind!r} is none of {', '.join(plan.ACTIONS)}")
     if wish.action not in known:
         raise provisioners_faults.ACTION_UNKNOWN(kind=wish.kind, action=wish.action, known=", ".join(known))
+    if wish.end_at and wish.action not in ("create", EXTEND):
+        raise errors.INVALID(field="end_at", reason=f"{wish.action} takes no end; 'extend' alters it")
+    if wish.action == EXTEND and not wish.end_at:
+        raise errors.INVALID(field="end_at", reason="an extension needs a day, a moment or 'none'")
 
 
 def _planned(tx: Transaction, ground: Ground, wish: LineWish) -> list[_New]:
@@ -175,7 +186,9 @@ def _held_change(tx: Transaction, ground: Ground, wish: LineWish) -> model.Line:
     resource = _resource(tx, ground, wish)
     planned: dict[str, Any] = {"amounts": dict(resource.amounts), "before": dict(resource.amounts), "monthly_micro": 0}
     planned["bin_days"] = 0 if wish.purge else ground.bin_days
-    if wish.action == plan.CHANGING[wish.kind]:
+    if wish.action == EXTEND:
+        planned |= _extension(tx, ground, wish, resource)
+    elif wish.action == plan.CHANGING[wish.kind]:
         changes.changed(
             resource, wish.action, spec={}, amounts=None, order_id="", now=ground.at
         )  # raises unless it could be done now
@@ -193,6 +206,27 @@ def _held_change(tx: Transaction, ground: Ground, wish: LineWish) -> model.Line:
         ]
         planned |= {"amounts": amounts, "driver": spec, "monthly_micro": price[0] - price[1]}
     return model.Line(position=0, action=wish.action, kind=wish.kind, resource_id=resource.id, name=resource.name, spec=planned)
+
+
+def _extension(tx: Transaction, ground: Ground, wish: LineWish, resource: provisioners_model.Resource) -> dict[str, Any]:
+    """The plan of another end.  A longer stay weighs, for approval, the whole price a month (`kept_micro`) and the amounts that it keeps."""
+    end_at = provisioners_lease.end_at(wish.end_at, ground.at)
+    if end_at == resource.end_at:
+        raise errors.INVALID(field="end_at", reason=f"{resource.name} ends then already")
+    changes.extended(resource, end_at, order_id="", now=ground.at)  # raises unless it could be done now
+    orders.nothing_waits(tx, resource_id=resource.id)
+    dimensions = {"pool": resource.pool, "zone": resource.zone, "class": resource.service_class}
+    price = metering.monthly_price(
+        tx, tenant_id=ground.tenant.id, kind=wish.kind, amounts=dict(resource.amounts), dimensions=dimensions, at=ground.at
+    )
+    return {
+        "end_at": _end_text(end_at),
+        "end_before": _end_text(resource.end_at),
+        "kept_micro": price.monthly_micro,
+        "pool": resource.pool,
+        "zone": resource.zone,
+        "service_class": resource.service_class,
+    }
 
 
 def _end_text(at: datetime.datetime | None) -> str | None:

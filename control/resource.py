@@ -57,7 +57,7 @@ def list_resources(
         name=query.name,
         living_only=not query.ended and query.state not in model.ENDED,
     )
-    return [_row(tx, one) for one in provisioners.list_scoped(tx, wanted, after=after, limit=limit)]
+    return [_row(tx, one) for one in provisioners.listed(tx, wanted, after=after, limit=limit)]
 
 
 def find(tx: Transaction, who: tenants_model.Principal, text: str) -> list[dict[str, Any]]:

@@ -6,6 +6,7 @@ The file is YAML, `govpool serve --settings FILE`; the variable of `lease_s` is 
 
 import dataclasses
 import pathlib
+import re
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -21,6 +22,9 @@ WRONG: Final = errors.Fault(
     mend_en="see docs/reference/settings.md",
     mend_zh="请参阅 docs/reference/settings.md",
 )
+
+
+_DAYS: Final = re.compile(r"[1-9][0-9]{0,2}(,[1-9][0-9]{0,2}){0,9}")
 
 
 def _setting(default: Any, en: str, zh: str, low: int | None = None, high: int | None = None, **more: Any) -> Any:
@@ -49,6 +53,16 @@ class Settings:
     )
     approval_days: int = _setting(7, "how long an order waits for approval before it ends", "申请单等待审批的天数", 1, 90)
     recycle_days: int = _setting(7, "how long a deleted resource can be taken back", "回收站保留天数", 0, 90)
+    lease_notice_days: str = _setting(
+        "30,7,1", "how many days before the end of a lease its tenant is told", "租期届满前提醒的天数", days=True
+    )
+    lease_grace_days: int = _setting(
+        7,
+        "how long a resource whose lease ended stays, stopped, before the recycle bin",
+        "租期届满后移入回收站前的宽限天数",
+        1,
+        365,
+    )
     recall_notice_days: int = _setting(
         14, "how long borrowers have to give back what a lender calls back", "借用方归还被收回配额的期限（天）", 0, 365
     )
@@ -128,6 +142,8 @@ def _settled(name: str, value: Any) -> Any:
         return int(text)
     if not isinstance(value, str) or len(value) > 1000 or not value.isprintable():
         raise ValueError("it is text of at most 1000 printable characters")
+    if field.metadata.get("days") and not _DAYS.fullmatch(value):
+        raise ValueError("it is up to ten numbers of days from 1 to 999, such as 30,7,1")
     among = field.metadata.get("among")
     if among and value not in among:
         raise ValueError(f"it is one of {', '.join(among)}")

@@ -180,7 +180,7 @@ def shown(tx: Transaction, tenant: model.Tenant) -> dict[str, Any]:
 
 def refuse_living(tx: Transaction, tenant: model.Tenant) -> None:
     """Raises tenant.not_empty while resources, reservations or open orders of the tenant live."""
-    living = provisioners.list_scoped(tx, resources.Filter(tenant_ids=[tenant.id]), limit=1000)
+    living = provisioners.listed(tx, resources.Filter(tenant_ids=[tenant.id]), limit=1000)
     open_orders = [
         order
         for state in (orders_model.State.WAITING_FOR_APPROVAL, orders_model.State.DELIVERING)

@@ -44,6 +44,14 @@ WAITS: Final = errors.Fault(
     mend_en="wait for its decision, or withdraw it first: govpool order withdraw {order}",
     mend_zh="请等待该订单审批，或先撤回：govpool order withdraw {order}",
 )
+PAST: Final = errors.Fault(
+    "order.past",
+    errors.Kind.CONFLICT,
+    en="the end that order {order} asks for, {end}, has passed",
+    zh="申请单 {order} 所申请的到期时间 {end} 已过",
+    mend_en="order it again with a later end, and withdraw this one: govpool order withdraw {order}",
+    mend_zh="请以更晚的到期时间重新申请，并撤回本单：govpool order withdraw {order}",
+)
 RULE_UNKNOWN: Final = errors.Fault(
     "approval_rule.unknown",
     errors.Kind.NOT_FOUND,

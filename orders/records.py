@@ -32,7 +32,7 @@ _WAITING_LINE: Final = (
     .where(
         _L.c.resource_id == sa.bindparam("resource"),
         _O.c.state == str(model.State.WAITING_FOR_APPROVAL),
-        sa.or_(*(_L.c.action == action for action in ("create", "resize", "scale", "move"))),
+        sa.or_(*(_L.c.action == action for action in ("create", "resize", "scale", "extend", "move"))),
     )
     .order_by(_O.c.number)
 )

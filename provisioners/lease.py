@@ -40,7 +40,7 @@ def end_at(text: str, now: datetime.datetime) -> datetime.datetime | None:
     earliest, latest = now + SHORTEST, _years_on(now, LONGEST_YEARS)
     if at < earliest:
         past = "is past" if at <= now else "is less than a day away"
-        raise errors.INVALID(field="end_at", reason=f"{text[:40]!r} {past}; the earliest is {_said(earliest)}")
+        raise errors.INVALID(field="end_at", reason=f"{text[:40]!r} {past}; the earliest is {_moment(earliest)}")
     if at > latest:
         raise errors.INVALID(
             field="end_at", reason=f"{text[:40]!r} is more than {LONGEST_YEARS} years away; 'none' is no end at all"
@@ -57,7 +57,15 @@ def _years_on(now: datetime.datetime, years: int) -> datetime.datetime:
         return local.replace(year=local.year + years, month=3, day=1).astimezone(clock.UTC)
 
 
-def _said(at: datetime.datetime) -> str:
+def said(at: datetime.datetime) -> str:
+    """A moment as notices say it, in Asia/Shanghai: an end at midnight is the day that ends with it, others have their minute."""
+    local = at.astimezone(interval.SHANGHAI)
+    if local.time() == datetime.time():
+        return (local.date() - datetime.timedelta(days=1)).isoformat()
+    return local.strftime("%Y-%m-%d %H:%M")
+
+
+def _moment(at: datetime.datetime) -> str:
     return at.astimezone(interval.SHANGHAI).replace(microsecond=0).isoformat()
 
 

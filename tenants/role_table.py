@@ -10,7 +10,7 @@ from typing import Final
 from tenants import model
 
 _RESOURCES: Final = ("resource", "vm", "volume", "container")
-_ACTIONS: Final = "create delete undelete start stop restart resize scale update move"
+_ACTIONS: Final = "create delete undelete start stop restart resize scale update extend move"
 _LOOK: Final = {
     "tenant": "list show",
     "project": "list show",
@@ -21,6 +21,7 @@ _LOOK: Final = {
     "pool": "list show",
     "size": "list show",
     "image": "list show",
+    "lease": "list show",
     "price": "list show try",
     "usage": "list show",
     "statement": "list show draft export",

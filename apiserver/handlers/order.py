@@ -33,13 +33,16 @@ class LineSpec(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     pool: _Short = ""
     labels: Annotated[dict[_Label, _Short], msgspec.Meta(max_length=32)] = {}
     protected: Annotated[bool, msgspec.Meta(description="refuse deletion until this is taken off")] = False
+    end_at: Annotated[
+        str, msgspec.Meta(max_length=40, description="of create and extend: 2026-12-31 (to its end), a moment, or none")
+    ] = ""
     purge: Annotated[bool, msgspec.Meta(description="of a delete: do not keep it in the recycle bin")] = False
 
 
 class Line(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     """One wish: an action on a new or an existing resource."""
 
-    action: Annotated[_Word, msgspec.Meta(description="create, resize, scale, start, stop, restart, delete, undelete, move")]
+    action: Annotated[_Word, msgspec.Meta(description="create, resize, scale, start, stop, restart, delete, undelete, extend, move")]
     kind: Annotated[_Word, msgspec.Meta(description="VirtualMachine, Volume or ContainerApp; Project to move one whole")]
     resource: Annotated[_Short, msgspec.Meta(description="id or name of an existing resource")] | None = None
     spec: LineSpec = msgspec.field(default_factory=LineSpec)
@@ -155,6 +158,7 @@ def _wished(line: Line) -> reservation.LineWish:
         purge=spec.purge,
         labels=spec.labels,
         protected=spec.protected,
+        end_at=spec.end_at,
         wish=plan.Wish(
             name=spec.name,
             size=spec.size,

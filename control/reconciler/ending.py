@@ -49,7 +49,7 @@ def delivered(tx: Transaction, resource: model.Resource) -> model.Resource:
     first = not resource.built
     begun = resource.facts.created_at if first else resource.facts.changed_at
     confirmed = used(tx, changes.confirmed(resource, tx.now()), _as_said(begun, tx.now()))
-    _settle(tx, resource, resource.order_id, orders_model.Outcome.DELIVERED, None)
+    settle(tx, resource, resource.order_id, orders_model.Outcome.DELIVERED, None)
     trail(tx, confirmed, "resource.deliver" if first else f"resource.{resource.action}")
     return provisioners.store(tx, resource, confirmed)
 
@@ -58,7 +58,7 @@ def given_up(tx: Transaction, resource: model.Resource, reason: model.Reason) ->
     """The change under way was refused for good: what was wanted before holds again, and its quota with it."""
     fallen = dataclasses.replace(changes.given_up(resource, reason, tx.now()), look=True)
     _hold(tx, resource, fallen.amounts)
-    _settle(tx, resource, resource.order_id, orders_model.Outcome.FAILED, reason)
+    settle(tx, resource, resource.order_id, orders_model.Outcome.FAILED, reason)
     _tell(tx, resource, NOT_CHANGED, reason, action=resource.action)
     trail(tx, fallen, f"resource.{resource.action}", reason)
     return provisioners.store(tx, resource, fallen)
@@ -82,7 +82,7 @@ def lost(tx: Transaction, resource: model.Resource) -> model.Resource:
     missing = dataclasses.replace(changes.lost(resource, tx.now()), reason=_reason_of_loss())
     if resource.pending:
         _hold(tx, resource, missing.amounts)
-        _settle(tx, resource, resource.order_id, orders_model.Outcome.FAILED, _reason_of_loss())
+        settle(tx, resource, resource.order_id, orders_model.Outcome.FAILED, _reason_of_loss())
     missing = used(tx, missing, tx.now())
     _tell(tx, resource, LOST, None)
     trail(tx, missing, "resource.lose")
@@ -181,10 +181,10 @@ def _end(tx: Transaction, resource: model.Resource, state: State, reason: model.
         absent = resource.facts.state is contract.State.ABSENT
         ended = used(tx, ended, _as_said(resource.facts.changed_at if absent else "", tx.now()))
     for order_id in resource.superseded:
-        _settle(tx, resource, order_id, orders_model.Outcome.FAILED, OVERTAKEN)
+        settle(tx, resource, order_id, orders_model.Outcome.FAILED, OVERTAKEN)
     gone = state is State.GONE
     outcome = orders_model.Outcome.DELIVERED if gone else orders_model.Outcome.FAILED
-    _settle(tx, resource, resource.order_id, outcome, None if gone else reason)
+    settle(tx, resource, resource.order_id, outcome, None if gone else reason)
     failed = state is State.FAILED
     if failed:
         _tell(tx, resource, FAILED, reason)
@@ -192,9 +192,10 @@ def _end(tx: Transaction, resource: model.Resource, state: State, reason: model.
     return provisioners.store(tx, resource, ended)
 
 
-def _settle(
+def settle(
     tx: Transaction, resource: model.Resource, order_id: str, outcome: orders_model.Outcome, reason: model.Reason | None
 ) -> None:
+    """End the line of a resource in an order ('' = none), and tell of the order if that ends with it."""
     if not order_id:
         return
     said = "" if reason is None else f"{reason.en} / {reason.zh}"

@@ -213,6 +213,31 @@ def leases_due(tx: transaction.Transaction, limit: int) -> list[model.Resource]:
     return [_resource(row) for row in tx.execute(_LEASES_DUE, now=clock.to_us(tx.now()), n=limit)]
 
 
+def leases(
+    tx: transaction.Transaction,
+    *,
+    tenant_ids: Sequence[str] | None,
+    project_id: str,
+    before: datetime.datetime | None,
+    after: tuple[int, str] | None,
+    limit: int,
+) -> list[model.Resource]:
+    """Living resources with an end (at the latest `before`), the soonest first, those behind the sort key `after` (microseconds, id)."""
+    query = sa.select(_R).where(_R.c.end_at.is_not(None), _R.c.ended_at.is_(None)).order_by(_R.c.end_at, _R.c.id).limit(limit)
+    parameters: dict[str, Any] = {}
+    if tenant_ids is not None:
+        query, parameters["tenant_ids"] = query.where(columns.among(_R.c.tenant_id, "tenant_ids")), list(tenant_ids)
+    if project_id:
+        query, parameters["project"] = query.where(_R.c.project_id == sa.bindparam("project")), project_id
+    if before is not None:
+        query, parameters["before"] = query.where(_R.c.end_at <= sa.bindparam("before")), clock.to_us(before)
+    if after is not None:
+        at, behind = sa.bindparam("after_at"), sa.bindparam("after_id")
+        query = query.where(_R.c.end_at >= at, sa.or_(_R.c.end_at > at, _R.c.id > behind))
+        parameters |= {"after_at": after[0], "after_id": after[1]}
+    return [_resource(row) for row in tx.execute(query, **parameters)]
+
+
 def disputed(tx: transaction.Transaction) -> list[model.Resource]:
     """What a restore left in dispute."""
     return [_resource(row) for row in tx.execute(_DISPUTED)]

@@ -53,14 +53,23 @@ class Connection(Protocol):
     def many(self, text: str, parameters: Sequence[Mapping[str, Any]]) -> None:
         """Run one statement for each of the parameter sets."""
 
+    def insert(self, text: str, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Run an INSERT of many rows (`store.batch`), which all have the same keys and no lists."""
+
     def begin(self) -> None:
         """Open a writing transaction under the lane's lock."""
 
     def begin_read(self) -> None:
         """Open a read-only snapshot."""
 
-    def savepoint(self) -> int:
-        """Set the savepoint of a use case; returns its time in microseconds since 1970."""
+    def undisturbed(self) -> bool:
+        """Whether it is certain, within a writing transaction, that nobody else has written since the last one of this connection."""
+
+    def now_us(self) -> int:
+        """The present in microseconds since 1970, within a writing transaction."""
+
+    def savepoint(self) -> None:
+        """Set the savepoint of a use case."""
 
     def release(self) -> None:
         """Keep what was done since the savepoint."""
@@ -105,6 +114,7 @@ class SqliteConnection:
                     raise faults.UNSAFE(setting=setting, found=found, wanted=wanted)
         except (sqlite3.Error, OSError) as error:
             raise faults.UNREACHABLE(reason=str(error)) from error
+        self._version = -1  # of the file, as `undisturbed` last saw it
 
     def rows(self, text: str, parameters: Mapping[str, Any] | None) -> list[dict[str, Any]]:
         cursor = self._raw.execute(text, _for_sqlite(parameters or {}))
@@ -119,15 +129,24 @@ class SqliteConnection:
     def many(self, text: str, parameters: Sequence[Mapping[str, Any]]) -> None:
         self._raw.executemany(text, [_for_sqlite(row) for row in parameters])
 
+    def insert(self, text: str, rows: Sequence[Mapping[str, Any]]) -> None:
+        self._raw.executemany(text, rows)
+
     def begin(self) -> None:
         self._raw.execute("BEGIN IMMEDIATE")
 
     def begin_read(self) -> None:
         self._raw.execute("BEGIN")
 
-    def savepoint(self) -> int:
-        self._raw.execute("SAVEPOINT use_case")
+    def undisturbed(self) -> bool:
+        before, self._version = self._version, self._raw.execute("PRAGMA data_version").fetchone()[0]
+        return bool(before == self._version)
+
+    def now_us(self) -> int:
         return clock.to_us(clock.now())
+
+    def savepoint(self) -> None:
+        self._raw.execute("SAVEPOINT use_case")
 
     def release(self) -> None:
         self._raw.execute("RELEASE use_case")
@@ -176,6 +195,7 @@ class PostgresqlConnection:
             self._raw.execute("SET synchronous_commit = on")
         if not read_only:
             self._raw.execute(f"SET idle_in_transaction_session_timeout = '{IDLE_S}s'")
+        self._began_us, self._began_s = 0, 0.0
 
     def rows(self, text: str, parameters: Mapping[str, Any] | None) -> list[dict[str, Any]]:
         cursor = self._raw.execute(text, parameters)
@@ -192,20 +212,35 @@ class PostgresqlConnection:
         with self._raw.cursor() as cursor:
             cursor.executemany(text, parameters)
 
+    def insert(self, text: str, rows: Sequence[Mapping[str, Any]]) -> None:
+        self._raw.execute(text, {name: [row[name] for row in rows] for name in rows[0]})
+
     def begin(self) -> None:
-        self._raw.execute(f"BEGIN; SELECT pg_advisory_xact_lock({LANE_LOCK})")
+        # One round trip for all; clock_timestamp() and never now(), which is the time before the lock.
+        cursor = self._raw.execute(
+            f"BEGIN; SELECT pg_advisory_xact_lock({LANE_LOCK});"
+            " SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint AS now_us"
+        )
+        while cursor.nextset():
+            pass
+        row = cursor.fetchone()
+        if row is None:
+            raise RuntimeError("the database gave no time")
+        self._began_us, self._began_s = int(row["now_us"]), clock.monotonic_s()
 
     def begin_read(self) -> None:
         self._raw.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
 
-    def savepoint(self) -> int:
-        # One round trip for both; clock_timestamp() and never now(), which stands still within the batch.
-        cursor = self._raw.execute("SAVEPOINT use_case; SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint AS now_us")
-        cursor.nextset()
-        row = cursor.fetchone()
-        if row is None:
-            raise RuntimeError("the database gave no time")
-        return int(row["now_us"]) + clock.to_us(clock.from_us(0) + clock.offset())
+    def undisturbed(self) -> bool:
+        return False
+
+    def now_us(self) -> int:
+        """The database's clock when the lock was taken, carried on by ours for the milliseconds of a batch."""
+        passed_us = int((clock.monotonic_s() - self._began_s) * 1_000_000)
+        return self._began_us + passed_us + clock.to_us(clock.from_us(0) + clock.offset())
+
+    def savepoint(self) -> None:
+        self._raw.execute("SAVEPOINT use_case")
 
     def release(self) -> None:
         self._raw.execute("RELEASE use_case")

@@ -15,6 +15,7 @@ from typing import Any, Final, TypeVar
 import structlog
 
 from primitives import clock, errors, killpoint
+from store import batch as store_batch
 from store import engines, faults, transaction
 
 T = TypeVar("T")
@@ -52,6 +53,7 @@ class Lane:
     def __init__(self, connect: Callable[[], engines.Connection]) -> None:
         self._connect = connect
         self._connection: engines.Connection | None = connect()
+        self._shared: store_batch.Batch | None = None
         self._queue: collections.deque[_Waiting] = collections.deque()
         self._wakeup = threading.Condition()
         self._closing = False
@@ -106,15 +108,36 @@ class Lane:
 
     def _run_batch(self, batch: list[_Outcome]) -> None:
         connection = self._begun()
-        started = clock.monotonic_s()
-        while self._queue and len(batch) < BATCH_MAX and clock.monotonic_s() - started < BATCH_S:
-            waiting = self._queue.popleft()
-            if waiting.future.set_running_or_notify_cancel():
-                batch.append(_Outcome(waiting))
-                _run_one(connection, batch[-1])
+        shared = self._shared
+        if shared is None or shared.connection is not connection or not connection.undisturbed():
+            shared = self._shared = store_batch.Batch(connection, deferring=True)
+        try:
+            started = clock.monotonic_s()
+            while self._queue and len(batch) < BATCH_MAX and clock.monotonic_s() - started < BATCH_S:
+                waiting = self._queue.popleft()
+                if waiting.future.set_running_or_notify_cancel():
+                    batch.append(_Outcome(waiting))
+                    _run_one(shared, batch[-1])
+            shared.finish()
+        except store_batch.RerunError as error:
+            _log.warning("lane.rerun", reason=str(error), use_cases=len(batch))
+            connection = self._run_again(batch)
         killpoint.reach("lane.commit.before")
         connection.commit()
         killpoint.reach("lane.commit.after")
+
+    def _run_again(self, batch: list[_Outcome]) -> engines.Connection:
+        """The same use cases in a new transaction, with every statement at once, so that each hears only of its own."""
+        self._shared = None
+        if self._connection is not None:
+            self._connection.rollback()
+        connection = self._begun()
+        one_each = store_batch.Batch(connection)
+        for outcome in batch:
+            outcome.result = outcome.error = None
+            outcome.hints = []
+            _run_one(one_each, outcome)
+        return connection
 
     def _begun(self) -> engines.Connection:
         """A connection with a transaction begun.  One that broke while nobody wrote (the server restarted) is replaced: nothing was lost."""
@@ -131,6 +154,7 @@ class Lane:
 
     def _forget_connection(self) -> None:
         broken, self._connection = self._connection, None
+        self._shared = None
         if broken is not None:
             for end in (broken.rollback, broken.close):
                 try:
@@ -146,38 +170,48 @@ class Lane:
             outcome.waiting.future.set_exception(faults.REPEAT())
 
 
-def _run_one(connection: engines.Connection, outcome: _Outcome) -> None:
-    tx = transaction.Transaction(connection, connection.savepoint())
+def _run_one(batch: store_batch.Batch, outcome: _Outcome) -> None:
     try:
+        tx = _begin(batch)
         outcome.result = outcome.waiting.use_case(tx)
-        connection.release()
+        batch.end()
+        if batch.broken:
+            raise store_batch.RerunError("a use case went on after its rows were refused")
         outcome.hints = tx.after_commit
         return
     except BaseException as error:  # whatever it is, it is this caller's: the lane must outlive it
         outcome.error = error
-        _undo(connection)
+        _undo(batch)
     if outcome.waiting.on_refusal is not None:
-        _record_refusal(connection, outcome, outcome.waiting.on_refusal)
+        _record_refusal(batch, outcome, outcome.waiting.on_refusal)
 
 
-def _record_refusal(connection: engines.Connection, outcome: _Outcome, on_refusal: OnRefusal) -> None:
-    tx = transaction.Transaction(connection, connection.savepoint())
+def _record_refusal(batch: store_batch.Batch, outcome: _Outcome, on_refusal: OnRefusal) -> None:
     try:
-        on_refusal(tx, outcome.error or errors.INTERNAL())
-        connection.release()
+        on_refusal(_begin(batch), outcome.error or errors.INTERNAL())
+        batch.end()
     except BaseException as error:
+        _undo(batch)
         _log.error("lane.refusal_not_audited", reason=str(error))
         outcome.error = faults.AUDIT_UNAVAILABLE()
-        _undo(connection)
 
 
-def _undo(connection: engines.Connection) -> None:
-    """Back to the savepoint; if the transaction did not survive the error, the batch is lost."""
+def _begin(batch: store_batch.Batch) -> transaction.Transaction:
+    batch.begin()
+    return transaction.Transaction(batch.connection, batch.connection.now_us(), batch)
+
+
+def _undo(batch: store_batch.Batch) -> None:
+    """Back to where the use case began; if the transaction did not survive the error, or what others wrote was refused, all run again."""
+    if batch.broken:
+        raise store_batch.RerunError("rows were refused")
     try:
-        connection.rollback_to()
+        batch.undo()
     except Exception as error:
         raise _BatchLostError(str(error)) from error
-    if not connection.in_transaction():
+    if not batch.connection.in_transaction():
+        if batch.deferring:
+            raise store_batch.RerunError("the transaction ended with the error")
         raise _BatchLostError("the transaction ended with the error")
 
 

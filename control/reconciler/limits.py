@@ -1,10 +1,12 @@
 """The native limit of each department in each cloud: what is reserved and confirmed there, so that even a zombie cannot exceed it.
 
 Raised before a create or a resize that needs it, lowered by the sweep after releases.  Setting it is idempotent and level-triggered: whoever
-sets it computes it from the rows at that moment, and the next sweep corrects what two writers at once got wrong.
+sets it computes it from the rows at that moment, and writes down beforehand that nobody knows what the cloud holds: where an answer was lost, a
+process died or two writers crossed, that stays written, and the next sweep sets it again.
 """
 
 import collections
+import functools
 import threading
 
 from control.reconciler import call, clouds
@@ -49,11 +51,14 @@ class Limits:
                 cloud_id = cloud.driver.ensure_tenant(tenant)
         elif limits == needed:
             return
+        unknown = functools.partial(provisioners.tell, pool_id=cloud.pool_id, tenant_id=tenant_id, cloud_id="", epoch=0, limits={})
+        mark = self._database.lane.run(
+            unknown
+        )  # an answer that is lost, or a death here, leaves it so: the next sweep sets it anew
         with call.around("set_limits"):
             cloud.driver.set_limits(tenant, needed)
-        self._database.lane.run(
-            lambda tx: provisioners.tell(tx, cloud.pool_id, tenant_id, cloud_id=cloud_id, epoch=tenant.epoch, limits=needed)
-        )
+        said = functools.partial(unknown, cloud_id=cloud_id, epoch=tenant.epoch, limits=needed, mark=mark)
+        self._database.lane.run(said)
 
     def _lock(self, pool_id: str, tenant_id: str) -> threading.Lock:
         with self._guard:

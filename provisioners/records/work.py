@@ -140,11 +140,27 @@ def all_told(tx: transaction.Transaction, pool_id: str) -> dict[str, dict[str, i
 
 
 def tell(
-    tx: transaction.Transaction, pool_id: str, tenant_id: str, *, cloud_id: str, epoch: int, limits: Mapping[str, int]
-) -> None:
-    """Remember what a cloud was told of a tenant."""
+    tx: transaction.Transaction,
+    pool_id: str,
+    tenant_id: str,
+    *,
+    cloud_id: str,
+    epoch: int,
+    limits: Mapping[str, int],
+    mark: int | None = None,
+) -> int:
+    """Remember what a cloud was told of a tenant; returns a mark of this moment.
+
+    With a `mark` it is remembered only if nobody wrote since: else two calls crossed, and what the cloud holds now is unknown.
+    """
+    if mark is not None:
+        row = tx.one(_CLOUD_TENANT, pool_id=pool_id, tenant_id=tenant_id)
+        if row is None or row["told_at"] != mark:
+            cloud_id, epoch, limits = "", 0, {}
+    now_us = clock.to_us(tx.now())
     text = canonical.dumps(dict(limits)).decode()
-    tx.execute(_TELL, pool_id=pool_id, tenant_id=tenant_id, cloud_id=cloud_id, epoch=epoch, limits=text, now=clock.to_us(tx.now()))
+    tx.execute(_TELL, pool_id=pool_id, tenant_id=tenant_id, cloud_id=cloud_id, epoch=epoch, limits=text, now=now_us)
+    return now_us
 
 
 def begin_sweep(tx: transaction.Transaction, sweep: model.Sweep) -> None:

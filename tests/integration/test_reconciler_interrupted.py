@@ -2,20 +2,22 @@
 
 import datetime
 import pathlib
-from collections.abc import Iterator
+import threading
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import pytest
 
-from control.reconciler import conclusion
+from control.reconciler import call, conclusion, limits
 from control.reconciler import job as jobs
 from primitives import clock
+from provisioners import contract
 from provisioners.model import State
 from provisioners.rules import Step
 from store import faults, installation
 from store.transaction import Transaction
 from tests.integration import lab_process
-from tests.integration.reconciler_world import World, lab_cloud, wait
+from tests.integration.reconciler_world import SMALL, World, lab_cloud, wait
 
 
 @pytest.fixture
@@ -105,3 +107,45 @@ def test_an_attempt_whose_opening_was_never_heard_of_is_settled_by_tag_too(
     assert lost
     assert len(world.lab.guests(resource_id)) == 1
     world.close()
+
+
+def test_a_native_limit_whose_answer_was_lost_is_lowered_all_the_same_once_nothing_needs_it(world: World) -> None:
+    """The resource is deleted before anybody tries again: what was last heard of the cloud fits, what the cloud holds does not."""
+    resource_id = world.want("档案-02")
+    (cloud,) = world.sweeper._clouds.all()
+    world.lab.script({"do": "lose", "on": ["limits.set"]})
+    assert not isinstance(limits.Limits(world.wiring).cover(cloud, world.tenant_id), call.Limited)
+    assert world.lab.limits(world.installation, world.tenant)["cpu_milli"] == SMALL["cpu_milli"]
+    world.lab.script()
+    world.delete(resource_id)
+    world.work()
+    world.sweep()
+    assert world.lab.limits(world.installation, world.tenant) == {}
+
+
+def test_of_two_processes_that_set_a_native_limit_at_once_neither_believes_itself_the_last(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The one that reckoned with less reaches the cloud last and is written down first."""
+    world.want("档案-03")
+    (cloud,) = world.sweeper._clouds.all()
+    set_limits, more_is_set, less_is_written = cloud.driver.set_limits, threading.Event(), threading.Event()
+    other = threading.Thread(target=lambda: limits.Limits(world.wiring).cover(cloud, world.tenant_id))
+
+    def crossing(tenant: contract.Tenant, needed: Mapping[str, int]) -> None:
+        if needed["instances"] == 1:
+            world.want("档案-04")
+            other.start()
+            more_is_set.wait()
+        set_limits(tenant, needed)
+        if needed["instances"] == 2:
+            more_is_set.set()
+            less_is_written.wait()
+
+    with monkeypatch.context() as patch:
+        patch.setattr(cloud.driver, "set_limits", crossing)
+        limits.Limits(world.wiring).cover(cloud, world.tenant_id)
+        less_is_written.set()
+        other.join()
+    world.sweep()
+    assert world.lab.limits(world.installation, world.tenant)["instances"] == 2

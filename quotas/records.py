@@ -53,6 +53,16 @@ _HELD: Final = (
     .select_from(tables.RESERVATIONS.join(tables.AMOUNTS, tables.AMOUNTS.c.holder == tables.RESERVATIONS.c.holder))
     .group_by(tables.RESERVATIONS.c.tenant_id, tables.RESERVATIONS.c.state, tables.AMOUNTS.c.name)
 )
+_HELD_AT: Final = (
+    sa.select(
+        tables.RESERVATIONS.c.tenant_id,
+        tables.AMOUNTS.c.name,
+        sa.cast(sa.func.sum(tables.AMOUNTS.c.amount), columns.INTEGER).label("amount"),
+    )
+    .select_from(tables.RESERVATIONS.join(tables.AMOUNTS, tables.AMOUNTS.c.holder == tables.RESERVATIONS.c.holder))
+    .where(columns.among(tables.RESERVATIONS.c.tenant_id, "tenant_ids"))
+    .group_by(tables.RESERVATIONS.c.tenant_id, tables.AMOUNTS.c.name)
+)
 _HELD_BY: Final = (
     sa.select(tables.RESERVATIONS.c.holder, tables.RESERVATIONS.c.tenant_id, tables.AMOUNTS.c.amount)
     .select_from(tables.RESERVATIONS.join(tables.AMOUNTS, tables.AMOUNTS.c.holder == tables.RESERVATIONS.c.holder))
@@ -195,6 +205,11 @@ def count(tx: Transaction, tenant_id: str) -> int:
 def held(tx: Transaction) -> list[dict[str, Any]]:
     """tenant_id, state, name and amount of all reservations, summed."""
     return tx.execute(_HELD)
+
+
+def held_at(tx: Transaction, tenant_ids: Sequence[str]) -> list[dict[str, Any]]:
+    """tenant_id, name and amount of what is held at some tenants themselves, summed."""
+    return tx.execute(_HELD_AT, tenant_ids=list(tenant_ids))
 
 
 def held_by(tx: Transaction, tenant_ids: Sequence[str], name: str) -> list[dict[str, Any]]:

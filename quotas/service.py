@@ -8,7 +8,7 @@ import datetime
 from collections.abc import Mapping, Sequence
 
 from primitives import clock
-from quotas import faults, guard, model, names, recalls, records, rules
+from quotas import faults, guard, incoming, model, names, recalls, records, rules, simulation
 from store.transaction import Transaction
 from tenants import service as tenants
 
@@ -125,6 +125,17 @@ def promised(tx: Transaction, *, tenant_id: str) -> dict[str, int]:
     for each in records.standings(tx, tenants.children_of(tx, [tenant_id])[tenant_id]):
         total[each.name] = total.get(each.name, 0) + each.granted
     return total
+
+
+def in_memory(tx: Transaction, tenant_ids: Sequence[str]) -> simulation.Ledger:
+    """A copy of how these tenants and all above them stand, for requests that are only played."""
+    recalling = recalls.going_on(tx, None)
+    coming = incoming.expected(tx)
+    leaves = {*tenant_ids, *(recall.tenant_id for recall in recalling), *(node for each in coming for node in each.branch[:1])}
+    paths = {leaf: list(zip(tenants.path_ids(tx, leaf), tenants.path_codes(tx, leaf), strict=True)) for leaf in sorted(leaves)}
+    nodes = sorted({node for path in paths.values() for node, _ in path})
+    held = {(row["tenant_id"], row["name"]): row["amount"] for row in records.held_at(tx, sorted(tenant_ids))}
+    return simulation.Ledger(records.by_key(tx, nodes), paths, held=held, recalling=recalling, coming=coming)
 
 
 def check(tx: Transaction) -> list[model.Difference]:

@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 
 from apiserver import page, route
-from control import case, grant
+from control import case, grant, simulation, simulation_file
 from primitives import quantity
 
 Code = Annotated[str, msgspec.Meta(min_length=1, max_length=63)]
@@ -110,6 +110,46 @@ class Counted(msgspec.Struct, kw_only=True):
     zh: str
 
 
+class SimulationQuery(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
+    """What the report lists."""
+
+    all: Annotated[bool, msgspec.Meta(description="list the admitted requests too")] = False
+
+
+class Short(msgspec.Struct, kw_only=True):
+    """One level and name at which requests fail."""
+
+    tenant: str
+    name: str
+    refused: int
+    short_by_most: int
+
+
+class Verdict(msgspec.Struct, kw_only=True):
+    """What would become of one request; `lines` of the file."""
+
+    lines: list[int]
+    order: str
+    tenant: str
+    verdict: str
+    code: str
+    breaches: list[dict[str, Any]]
+    why: str
+
+
+class Simulation(msgspec.Struct, kw_only=True):
+    """What would become of a file of requests; `codes` counts refusals by their code, `where` by level and name."""
+
+    at: str
+    rows: int
+    requests: int
+    admitted: int
+    refused: int
+    codes: dict[str, int]
+    where: list[Short]
+    verdicts: list[Verdict]
+
+
 def list_grants(tx: Any, call: route.Call) -> Any:
     """How the tenants that the caller sees stand."""
     rows = grant.list_grants(tx, call.who, tenant=call.query.tenant, name=call.query.name)
@@ -158,6 +198,11 @@ def set_default(call: route.Call) -> case.UseCase:
     return grant.set_default(call.path["name"], call.body.granted)
 
 
+def simulate(tx: Any, call: route.Call) -> Any:
+    """Play a CSV file of requests against a copy of today's state and say who would be refused where; nothing is changed or held."""
+    return simulation.simulate(tx, call.who, call.raw, everything=call.query.all, lang=call.context.lang)
+
+
 def list_names(tx: Any, call: route.Call) -> Any:
     """Everything that is counted, with its unit; a class such as disk_gib.ssd counts on both names."""
     return grant.list_names()
@@ -175,4 +220,14 @@ ROUTES = [
     route.read("GET", "/v1/grant-defaults", "grant.defaults", list_defaults, answer=list[NewTenantDefault]),
     route.change("PUT", "/v1/grant-defaults/{name}", "grant.set_default", set_default, body=Default, answer=NewTenantDefault),
     route.read("GET", "/v1/quota-names", "grant.names", list_names, answer=list[Counted]),
+    route.read(
+        "POST",
+        "/v1/quota-simulations",
+        "grant.simulate",
+        simulate,
+        query=SimulationQuery,
+        raw="text/csv",
+        limit=simulation_file.BYTES_MAX,
+        answer=Simulation,
+    ),
 ]

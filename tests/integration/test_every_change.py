@@ -16,7 +16,7 @@ from store import database as store_database
 from tests.integration.tenants_server import serving
 from tests.integration.test_isolation import API, Ids, World, furnished, requests
 
-READS = {"price.try"}  # a question that is too long for a URL
+READS = {"price.try", "grant.simulate"}  # questions that are too long for a URL
 UNREHEARSED = {"token.issue", "backup.create"}  # login has nobody to rehearse for; a backup is a file
 ENDS_THE_SESSION = {"token.rotate", "token.logout", "token.revoke", "account.disable"}
 MOVES = {"stranger_requests", "workers"}

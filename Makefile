@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup demo check test test-backends bench docs soak lock clean runtime packages style testbed-openstack
+.PHONY: help setup demo check test test-backends bench docs soak lock clean runtime packages style testbed-openstack testbed-kubernetes
 
 PYTHON ?= /usr/bin/python3
 export PYTHON
@@ -41,6 +41,9 @@ test-backends: packages setup  ## the driver contract against the clouds that ru
 
 testbed-openstack:  ## install and start a real OpenStack on loopback (nova with fake hosts); stop it with tests/testbeds/openstack/testbed down
 	@tests/testbeds/openstack/testbed up
+
+testbed-kubernetes:  ## build (ten minutes once; needs Go 1.26) and start a real Kubernetes on loopback; stop it with tests/testbeds/kubernetes/testbed down
+	@tests/testbeds/kubernetes/testbed up
 
 bench: packages setup .venv-bench/stamp  ## ratios and figures of this machine, printed; some six minutes
 	$(BIN)/python -m benchmarks.run

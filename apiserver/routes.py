@@ -20,6 +20,7 @@ MODULES: Final = (
     "recall",
     "template",
     "resource",
+    "lease",
     "price",
     "order",
     "backup",

@@ -21,6 +21,7 @@ NOUNS: Final[dict[str, tuple[str, str, str]]] = {
     "container": ("order", "container services", "容器服务"),
     "order": ("order", "orders: list, approve, refuse, withdraw", "申请单：查看、批准、驳回、撤回"),
     "resource": ("order", "all resources, stuck ones, quarantine", "全部资源、滞留与隔离资源"),
+    "lease": ("order", "ends of resources: soon, past, extend", "资源租期：临期、届满与续期"),
     "template": ("order", "the catalogue: sizes and images", "目录：规格与镜像"),
     "apply": ("order", "make it as the documents say", "按文件内容创建或更新"),
     "diff": ("order", "what `apply` would change", "预览 apply 将产生的变更"),

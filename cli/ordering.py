@@ -31,6 +31,13 @@ To = Annotated[
         help=say("who takes it; an approver there decides", "接收单位（可带项目）；由其审批人审批"),
     ),
 ]
+Until = Annotated[
+    str,
+    typer.Option(
+        "--until",
+        help=say("its end: 2026-12-31 (to the end of that day), a moment, or none", "到期：2026-12-31（当日结束）、时刻或 none"),
+    ),
+]
 Count = Annotated[
     int,
     typer.Option(
@@ -261,6 +268,7 @@ RESOURCE_COLUMNS: Final[list[output.Column]] = [
 ]
 SHOW_COLUMNS: Final[list[output.Column]] = [
     *RESOURCE_COLUMNS,
+    (say("END", "到期"), "spec.end_at"),
     (say("LOGIN", "登录"), "status.login"),
     (say("AMOUNTS", "用量"), lambda row: amounts.several(row["spec"]["amounts"])),
     (say("CLASS", "服务等级"), "spec.service_class"),

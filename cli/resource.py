@@ -5,7 +5,7 @@ from typing import Annotated, Any, Final
 import typer
 
 from apiclient import client as api
-from cli import amounts, ordering, output, session, texts
+from cli import amounts, lease, ordering, output, session, texts
 from cli.texts import say
 
 app = session.app(say("all resources, stuck ones, quarantine", "全部资源、滞留与隔离资源"))
@@ -23,6 +23,7 @@ _COLUMNS: Final[list[output.Column]] = [
     (say("PROJECT", "项目"), "metadata.project"),
     (say("ID", "编号"), "metadata.id"),
 ]
+_END: Final[output.Column] = (say("END", "到期"), "spec.end_at")
 _STUCK: Final[list[output.Column]] = [*_COLUMNS, (say("WHY", "原因"), ordering.conditions)]
 _SHOWN: Final[list[output.Column]] = [
     *_COLUMNS,
@@ -35,6 +36,7 @@ _SHOWN: Final[list[output.Column]] = [
     (say("CLOUD ID", "云平台编号"), "status.cloud_id"),
     (say("LABELS", "标签"), "metadata.labels"),
     (say("PROTECTED", "删除保护"), "spec.protected"),
+    _END,
     (say("BIN UNTIL", "回收站截止"), "status.bin_until"),
     (say("CONDITIONS", "情况"), ordering.conditions),
     (say("ATTEMPTS", "调用记录"), lambda row: [_attempt(one) for one in row["status"].get("attempts", [])]),
@@ -62,11 +64,16 @@ def list_resources(
     stuck: Annotated[bool, typer.Option("--stuck", help=say("only what an operator should look at", "仅滞留资源"))] = False,
     deleted: Annotated[bool, typer.Option("--deleted", help=say("only the recycle bin", "仅回收站"))] = False,
     ended: Annotated[bool, typer.Option("--ended", help=say("also what is gone", "包括已结束的"))] = False,
+    ending_within: Annotated[
+        str, typer.Option("--ending-within", help=say("only what ends so soon, such as 30d", "仅在此期限内到期的，如 30d"))
+    ] = "",
 ) -> None:
     """List resources."""
     flags = {"stuck": stuck or None, "deleted": deleted or None, "ended": ended or None}
-    query = {"tenant": tenant, "project": project, "kind": kind, "state": texts.code_of(state)}
-    output.show(ctx, session.client(ctx).pages("/v1/resources", **query, **flags), _STUCK if stuck else _COLUMNS)
+    query: dict[str, Any] = {"tenant": tenant, "project": project, "kind": kind, "state": texts.code_of(state)}
+    query["ending_within_days"] = lease.days(ending_within, "--ending-within")
+    shown = _STUCK if stuck else [*_COLUMNS, _END] if ending_within else _COLUMNS
+    output.show(ctx, session.client(ctx).pages("/v1/resources", **query, **flags), shown)
 
 
 @app.command("show", help=say("one resource in full", "查看资源详情"))

@@ -57,6 +57,7 @@ _ACTIONS = {
     "start": "启动",
     "stop": "停止",
     "restart": "重启",
+    "extend": "续期",
     "move": "移交",
 }
 _STATES = {

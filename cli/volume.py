@@ -28,12 +28,13 @@ def create(
     count: ordering.Count = 1,
     label: ordering.Labels = None,
     protect: ordering.Protect = False,
+    until: ordering.Until = "",
     reason: ordering.Reason = "",
     document_no: ordering.DocumentNo = "",
 ) -> None:
     """Order volumes."""
     wish = {"name": name, "size_gib": size_gib, "disk_class": disk_class, "count": count}
-    place = {"zone": zone, "service_class": service_class, "pool": pool, "labels": ordering.labels(label), "protected": protect}
+    place = {"zone": zone, "service_class": service_class, "pool": pool, "labels": ordering.labels(label), "protected": protect, "end_at": until}
     line = {"action": "create", "kind": KIND, "spec": ordering.spec(**wish, **place)}
     ordering.submit(ctx, [line], tenant=tenant, project=project, reason=reason, document_no=document_no)
 

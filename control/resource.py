@@ -35,6 +35,7 @@ class Query:
     deleted: bool = False  # only what lies in the recycle bin
     ended: bool = False  # also what has ended
     stuck: bool = False  # only what an operator should look at
+    ending_within_days: int | None = None  # only what ends so soon, or has ended
 
 
 # -- reads -------------------------------------------------------------------------------------------------------------------------
@@ -56,6 +57,7 @@ def list_resources(
         state=str(model.State.BIN) if query.deleted else query.state,
         name=query.name,
         living_only=not query.ended and query.state not in model.ENDED,
+        end_before=None if query.ending_within_days is None else tx.now() + datetime.timedelta(days=query.ending_within_days),
     )
     return [_row(tx, one) for one in provisioners.listed(tx, wanted, after=after, limit=limit)]
 
@@ -243,6 +245,7 @@ def _row(tx: Transaction, resource: model.Resource) -> dict[str, Any]:
             "zone": facts.zone or resource.zone,
             "service_class": facts.service_class or resource.service_class,
             "protected": resource.protected,
+            "end_at": None if resource.end_at is None else clock.text(resource.end_at),
         },
         "status": {
             "state": str(resource.state),
@@ -279,6 +282,15 @@ def _conditions(tx: Transaction, resource: model.Resource) -> list[dict[str, Any
         found.append(_condition("disputed", "a restore lost what happened to it", "恢复丢失了其变更记录"))
     if resource.reason is not None:
         found.append(_condition(resource.reason.code, resource.reason.en, resource.reason.zh))
+    if resource.end_reached_at is not None and not resource.ended:
+        ended = clock.text(resource.end_reached_at)
+        found.append(
+            _condition(
+                "lease.over",
+                f"its lease ended {ended}: govpool lease show {resource.id}",
+                f"租期已于 {ended} 届满：govpool lease show {resource.id}",
+            )
+        )
     if resource.facts.state is contract.State.ERROR:
         found.append(_condition("cloud.error", resource.facts.detail or "the cloud shows an error", "云平台显示错误状态"))
     if resource.state is model.State.RELEASING and provisioners.open_attempt_of(tx, resource.id) is not None:

@@ -23,6 +23,9 @@ class ResourceQuery(page.Query, kw_only=True):
     deleted: Annotated[bool, msgspec.Meta(description="only what lies in the recycle bin")] = False
     ended: Annotated[bool, msgspec.Meta(description="also what is gone, failed or written off")] = False
     stuck: Annotated[bool, msgspec.Meta(description="only what an operator should look at")] = False
+    ending_within_days: Annotated[int, msgspec.Meta(ge=0, le=4000, description="only what ends so soon, or has ended")] | None = (
+        None
+    )
 
 
 class FindQuery(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
@@ -95,6 +98,7 @@ def list_resources(tx: Transaction, call: route.Call) -> Any:
         deleted=asked.deleted,
         ended=asked.ended,
         stuck=asked.stuck,
+        ending_within_days=asked.ending_within_days,
     )
     after = page.after(call, str)
     rows = resource.list_resources(tx, call.who, query, after=after[0] if after else "", limit=asked.limit + 1)

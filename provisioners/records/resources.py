@@ -29,7 +29,6 @@ _OWNER: Final = ("tenant_id", "tenant", "project_id", "project", "home_tenant_id
 _BIRTH: Final = ("id", "kind", "pool_id", "pool", "created_at", *_OWNER)
 """Columns that `put` never changes."""
 
-_INSERT: Final = sa.insert(_R)
 _UPDATE: Final = (
     sa.update(_R)
     .where(_R.c.id == sa.bindparam("key"))
@@ -108,7 +107,7 @@ _INSERT_ADDRESS: Final = sa.insert(_A)
 
 def insert(tx: transaction.Transaction, resources: Sequence[model.Resource]) -> None:
     """New rows."""
-    tx.many(_INSERT, [_row(resource) for resource in resources])
+    tx.later(_R, *[_row(resource) for resource in resources])
 
 
 def take_in(tx: transaction.Transaction, resource: model.Resource) -> None:
@@ -154,7 +153,10 @@ def get_many(tx: transaction.Transaction, resource_ids: Sequence[str]) -> dict[s
 
 def taken(tx: transaction.Transaction, *, project_id: str, kind: str, names: Sequence[str]) -> list[str]:
     """Which of these names a living resource of the project and kind has."""
-    return sorted(row["name"] for row in tx.execute(_LIVING_NAMES, project_id=project_id, kind=kind, names=list(names)))
+    asked = {"project_id": project_id, "kind": kind}
+    rows = [row for row in tx.unwritten(_R) if row["ended_at"] is None and all(row[key] == value for key, value in asked.items())]
+    found = {row["name"] for row in rows}.intersection(names)
+    return sorted(found.union(row["name"] for row in tx.stored(_LIVING_NAMES, **asked, names=list(names))))
 
 
 def lease(tx: transaction.Transaction, *, worker_id: str, epoch: int, n: int, until: datetime.datetime) -> list[model.Resource]:
@@ -232,8 +234,8 @@ def leases(
     if before is not None:
         query, parameters["before"] = query.where(_R.c.end_at <= sa.bindparam("before")), clock.to_us(before)
     if after is not None:
-        at, behind = sa.bindparam("after_at"), sa.bindparam("after_id")
-        query = query.where(_R.c.end_at >= at, sa.or_(_R.c.end_at > at, _R.c.id > behind))
+        at: sa.BindParameter[int] = sa.bindparam("after_at")
+        query = query.where(_R.c.end_at >= at, sa.or_(_R.c.end_at > at, _R.c.id > sa.bindparam("after_id")))
         parameters |= {"after_at": after[0], "after_id": after[1]}
     return [_resource(row) for row in tx.execute(query, **parameters)]
 
@@ -265,6 +267,7 @@ class Filter:
     name: str = ""
     address: str = ""
     living_only: bool = True
+    end_before: datetime.datetime | None = None  # with an end at the latest then
     attention: bool = False  # lost, not at rest, or disputed: what may be stuck
 
 
@@ -282,6 +285,8 @@ def listed(tx: transaction.Transaction, wanted: Filter, *, after: str = "", limi
         query, parameters["by_address"] = query.where(_R.c.id.in_(of_address)), wanted.address
     if wanted.living_only:
         query = query.where(_R.c.ended_at.is_(None))
+    if wanted.end_before is not None:
+        query, parameters["end_before"] = query.where(_R.c.end_at <= sa.bindparam("end_before")), clock.to_us(wanted.end_before)
     if wanted.attention:
         query = query.where(sa.or_(_R.c.next_at.is_not(None), _R.c.state == "lost", _R.c.disputed == 1))
     if after:

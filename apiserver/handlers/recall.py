@@ -24,7 +24,7 @@ class NewRecall(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     tenant: Code
     name: Name
     amount: Annotated[int, msgspec.Meta(ge=1, le=quantity.BOUND)] | None = None
-    notice_days: Annotated[int | None, msgspec.Meta(ge=0, le=365, description="else the setting recall_notice_days")] = None
+    notice_days: Annotated[int, msgspec.Meta(ge=0, le=365, description="else the setting recall_notice_days")] | None = None
     reason: Annotated[str, msgspec.Meta(max_length=500)] = ""
 
 

@@ -9,6 +9,7 @@ from provisioners import contract
 
 DRIVERS: Final = {
     "lab": "provisioners.lab.driver",
+    "openstack": "provisioners.openstack.driver",
 }
 
 UNKNOWN = errors.Fault(

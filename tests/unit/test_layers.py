@@ -18,6 +18,7 @@ MUTANTS = {
     "postgresql": ("control/case.py", "import psycopg"),
     "command-line": ("apiserver/app.py", "import typer"),
     "modbus": ("control/wiring.py", "import pymodbus"),
+    "openstack": ("control/pool.py", "import keystoneauth1"),
 }
 
 

@@ -136,8 +136,10 @@ def _room(seen: Picture) -> Iterator[str]:
         held.setdefault(row["holder"], {})[row["name"]] = row["amount"]
     waiting = {line["resource_id"] for line in seen.lines if seen.orders[line["order_id"]]["state"] == "waiting_for_approval"}
     for holder in sorted({*held, *seen.living} - waiting):
-        row = seen.living.get(holder)
-        wanted = {} if row is None else {name: n for name, n in row["amounts"].items() if name not in COUNTED and "." not in name}
+        living = seen.living.get(holder)
+        wanted = (
+            {} if living is None else {name: n for name, n in living["amounts"].items() if name not in COUNTED and "." not in name}
+        )
         if held.get(holder, {}) != _positive(wanted):
             yield f"room: {holder} ({_state(seen, holder)}) holds {held.get(holder)} and should hold {wanted}"
 

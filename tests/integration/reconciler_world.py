@@ -32,7 +32,7 @@ LAB_HOST = {
     "zone": "az1",
     "service_class": "general",
     "hall": "hall-1",
-    "physical": {"cpu_milli": 10**6, "ram_mib": 10**7, "disk_gib": 10**6},
+    "physical": {"cpu_milli": 10**6, "ram_mib": 10**7, "disk_gib": 10**6, "disk_gib.ssd": 10**6},
 }
 
 

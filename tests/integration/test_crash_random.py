@@ -9,7 +9,6 @@ import contextlib
 import os
 import pathlib
 import random
-import socket
 import threading
 import time
 import uuid
@@ -36,16 +35,6 @@ REQUESTS = 300
 SOAK = int(os.environ.get("GOVPOOL_SOAK", "10"))
 CALLERS = 6
 DEPARTMENTS = {"tax": "税务局", "credit": "征信中心", "city-mgmt": "城市管理局"}
-PRICES = [
-    {"sku": f"{kind}-{name}".lower(), "kind": kind, "name": name, "unit": "GiB-Hours" if name != "cpu_milli" else "vCPU-Hours", "price": "0.01"}
-    for kind in ("VirtualMachine", "Volume", "ContainerApp")
-    for name in ("cpu_milli", "ram_mib", "disk_gib")
-]  # fmt: skip
-TROUBLE = (
-    {"do": "late", "on": ["guest.create", "ticket.create"], "percent": 10, "after_s": [1, 20]},
-    {"do": "lose", "on": ["*"], "percent": 10},
-    {"do": "fail", "on": ["guest.create"], "percent": 3},
-)
 
 
 class County(World):
@@ -66,8 +55,8 @@ class County(World):
             account = people.create_account(tx, f"{code}.req", people.create_person(tx, "申请人"), bureau)
             people.grant(tx, None, account, tenants_model.Role.REQUESTER, bureau)
             self.tokens[code] = signin.issue(tx, account)
-        prices = [books.PriceSpec(**price) for price in PRICES]  # type: ignore[arg-type]
-        metering.set_price_book(tx, "2026", books.BookSpec(valid_from="2026-01-01T00:00:00+08:00", currency="CNY", prices=prices))
+        book = books.BookSpec(valid_from="2026-01-01T00:00:00+08:00", currency="CNY", prices=places.PRICES)
+        metering.set_price_book(tx, "2026", book)
         add_pool(tx, driver_settings)
 
 
@@ -146,7 +135,7 @@ def county(request: pytest.FixtureRequest, tmp_path: pathlib.Path) -> Iterator[C
     with lab_cloud(tmp_path) as lab, places.empty_database(request, tmp_path) as url:
         schema.upgrade(url)
         made = County(url, lab)
-        lab.script(*TROUBLE, seed=int(uuid.uuid4()) % 10**6, build_s=[0, 0.5], action_s=[0, 0.3])
+        lab.script(*places.TROUBLE, seed=int(uuid.uuid4()) % 10**6, build_s=[0, 0.5], action_s=[0, 0.3])
         yield made
         made.close()
 
@@ -163,7 +152,7 @@ def test_the_same_for_a_long_time(county: County) -> None:
 def _killed_at_random(county: County, requests: int) -> None:
     seed = random.randrange(10**6)
     print(f"seed {seed}")
-    ports = [_free_port() for _ in range(2 if county.url.startswith("postgresql") else 1)]
+    ports = [places.free_port() for _ in range(2 if county.url.startswith("postgresql") else 1)]
     callers = Callers([f"http://127.0.0.1:{port}" for port in ports], county.tokens, seed)
     county.share()
     calm = threading.Event()
@@ -208,9 +197,3 @@ def _calm_down(county: County) -> None:
     county.sweep()
     county.work(lambda: county.at_rest(), 60)
     county.sweep()
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

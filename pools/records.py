@@ -1,13 +1,16 @@
 """SQL of the room.  `take` and `give_back` are the guard: one conditional UPDATE for the place."""
 
+import itertools
 import json
-from collections.abc import Iterable, Mapping
+import operator
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
 import sqlalchemy as sa
 
 from pools import model, tables
 from primitives import canonical
+from store import batch, engines
 from store.transaction import Transaction, sql
 
 _POOLS: Final = sa.select(tables.POOLS).order_by(tables.POOLS.c.code)
@@ -56,20 +59,31 @@ _HOLD_ALL: Final = sql(
 _ADD_AMOUNT: Final = sa.insert(tables.AMOUNTS)
 _FIND: Final = sql("SELECT * FROM pool_holds WHERE holder = :holder")
 _AMOUNTS_OF: Final = sql("SELECT name, amount FROM pool_amounts WHERE holder = :holder ORDER BY name")
+_HOLDS: Final = sql(
+    "SELECT h.holder, h.pool_id, h.zone, h.service_class, h.state, a.name, a.amount FROM pool_holds h"
+    " LEFT JOIN pool_amounts a ON a.holder = h.holder ORDER BY h.holder, a.name"
+)
 _CONFIRM: Final = sql("UPDATE pool_holds SET state = 'confirmed' WHERE holder = :holder")
 _DROP_AMOUNTS: Final = sql("DELETE FROM pool_amounts WHERE holder = :holder")
 _DROP: Final = sql("DELETE FROM pool_holds WHERE holder = :holder")
+
+_LESS: Final = "held = held - {k}, over_by = {least}(over_by, {greatest}(0, held - {k} - capacity))"
+_DECIDED: Final = {
+    engines.SQLITE: "UPDATE pool_rooms SET held = :held, over_by = :over_by WHERE pool_id = :pool_id AND zone = :zone"
+    " AND service_class = :service_class AND name = :name AND held = :was AND (:held <= :was OR :held <= capacity)",
+    engines.POSTGRESQL: "UPDATE pool_rooms r SET held = k.held, over_by = k.over_by FROM unnest(%(pool_id)s::text[], %(zone)s::text[],"
+    " %(service_class)s::text[], %(name)s::text[], %(was)s::bigint[], %(held)s::bigint[], %(over_by)s::bigint[])"
+    " AS k (pool_id, zone, service_class, name, was, held, over_by) WHERE r.pool_id = k.pool_id AND r.zone = k.zone"
+    " AND r.service_class = k.service_class AND r.name = k.name AND r.held = k.was AND (k.held <= k.was OR k.held <= r.capacity)",
+}
 
 _JSON: Final = ("driver_settings", "kinds", "zones", "service_classes", "halls", "overcommit_permille")
 _AT: Final = "pool_id = :pool_id AND zone = :zone AND service_class = :service_class"
 
 
 def pools(tx: Transaction) -> list[model.Pool]:
-    """All pools by code; asked once in a use case, which may place many resources."""
-    found: list[model.Pool] | None = tx.kept.get("pools")
-    if found is None:
-        found = tx.kept["pools"] = [_pool(row) for row in tx.execute(_POOLS)]
-    return found
+    """All pools by code."""
+    return tx.known(_POOLS, _pools)
 
 
 def by_code(tx: Transaction, code: str) -> model.Pool | None:
@@ -86,13 +100,11 @@ def by_id(tx: Transaction, pool_id: str) -> model.Pool | None:
 
 def insert(tx: Transaction, pool: model.Pool) -> None:
     """A new pool."""
-    tx.kept.clear()
     tx.execute(_INSERT, **_row(pool))
 
 
 def update(tx: Transaction, pool: model.Pool) -> None:
     """Write a pool as it is."""
-    tx.kept.clear()
     row = _row(pool)
     del row["code"]
     tx.execute(_UPDATE, **row)
@@ -117,7 +129,6 @@ def put_hosts(tx: Transaction, changed: Iterable[model.Host], gone: Iterable[mod
 
 def put_blocks(tx: Transaction, pool_id: str, blocks: Mapping[tuple[str, str], list[dict[str, int]]]) -> None:
     """The places of a pool with their largest free blocks."""
-    tx.kept.clear()
     tx.execute(_DROP_PLACES, pool_id=pool_id)
     tx.many(
         _ADD_PLACE,
@@ -149,6 +160,23 @@ def put_rooms(tx: Transaction, pool_id: str, rooms: Mapping[tuple[str, str, str]
 
 def rooms(tx: Transaction, pool_id: str | None) -> list[model.Room]:
     """Rooms by pool, zone, class and name; None: of all pools."""
+    tally = _tally(tx)
+    if tally is not None:
+        return [
+            model.Room(
+                pool_id=line.key[0],
+                zone=line.key[1],
+                service_class=line.key[2],
+                name=line.key[3],
+                physical=line.fixed[0],
+                capacity=line.fixed[1],
+                used=line.fixed[2],
+                held=line.values[0],
+                over_by=line.values[1],
+            )
+            for line in tally.lines.values()
+            if pool_id in (None, line.key[0])
+        ]
     rows = tx.execute(_ROOMS) if pool_id is None else tx.execute(_ROOMS_OF, pool_id=pool_id)
     return [model.Room(**row) for row in rows]
 
@@ -164,13 +192,8 @@ def held(tx: Transaction) -> dict[tuple[str, str, str, str], int]:
 
 
 def blocks(tx: Transaction) -> dict[tuple[str, str, str], tuple[dict[str, int], ...]]:
-    """(pool, zone, class) -> the largest free blocks of its hosts; asked once in a use case."""
-    found: dict[tuple[str, str, str], tuple[dict[str, int], ...]] | None = tx.kept.get("blocks")
-    if found is None:
-        rows = tx.execute(_PLACES)
-        found = {(row["pool_id"], row["zone"], row["service_class"]): tuple(json.loads(row["blocks"])) for row in rows}
-        tx.kept["blocks"] = found
-    return found
+    """(pool, zone, class) -> the largest free blocks of its hosts."""
+    return tx.known(_PLACES, _blocks)
 
 
 def take(tx: Transaction, place: tuple[str, str, str], amounts: Mapping[str, int]) -> set[str]:
@@ -193,13 +216,55 @@ def take_over(tx: Transaction, place: tuple[str, str, str], amounts: Mapping[str
 
 def give_back(tx: Transaction, place: tuple[str, str, str], amounts: Mapping[str, int]) -> None:
     """Give room back; an excess shrinks with it."""
-    _guarded(tx, place, amounts, "held = held - {k}, over_by = {least}(over_by, {greatest}(0, held - {k} - capacity))", "1 = 1")
+    _guarded(tx, place, amounts, _LESS, "1 = 1")
+
+
+def _tally(tx: Transaction) -> batch.Tally | None:
+    """All room as this batch has read it; None where the guard must be asked at once."""
+    tally = tx.tally(tables.ROOMS, _write)
+    if tally is not None and not tally.known:
+        for row in tx.stored(_ROOMS):
+            fixed = (row["physical"], row["capacity"], row["used"])
+            line = batch.Line(
+                (row["pool_id"], row["zone"], row["service_class"], row["name"]), (row["held"], row["over_by"]), fixed
+            )
+            tally.lines[line.key] = line
+        tally.known.add(_ROOMS)
+    return tally
+
+
+def _decided(tally: batch.Tally, place: tuple[str, str, str], amounts: Mapping[str, int], sign: int) -> set[str]:
+    """The guard's decision on counters that this batch has read and nobody else can change (`store.batch`)."""
+    found: set[str] = set()
+    for name, amount in amounts.items():
+        line = tally.lines.get((*place, name))
+        if line is None:
+            continue
+        held, over_by = line.values[0] + sign * amount, line.values[1]
+        if sign > 0 and held > line.fixed[1]:
+            continue
+        tally.put(line, (held, over_by if sign > 0 else min(over_by, max(0, held - line.fixed[1]))))
+        found.add(name)
+    return found
+
+
+def _write(connection: engines.Connection, lines: Sequence[batch.Line]) -> int:
+    """Store decided counters.  The guard says no where a row is not as it was read, or has grown beyond its capacity."""
+    names = ("pool_id", "zone", "service_class", "name")
+    rows = [
+        dict(zip(names, line.key, strict=True)) | {"was": line.stored[0], "held": line.values[0], "over_by": line.values[1]}
+        for line in lines
+    ]
+    return connection.bulk(_DECIDED[connection.dialect], rows)
 
 
 def _guarded(tx: Transaction, place: tuple[str, str, str], amounts: Mapping[str, int], change: str, condition: str) -> set[str]:
     """The guard.  The difference between the databases is here: all names at once on PostgreSQL, one by one on SQLite."""
     if not amounts:
         return set()
+    tally = _tally(tx)
+    if tally is not None:
+        return _decided(tally, place, amounts, -1 if change is _LESS else 1)
     at = dict(zip(("pool_id", "zone", "service_class"), place, strict=True))
     if tx.dialect == "postgresql":
         words = {"k": "k.amount", "least": "least", "greatest": "greatest"}
@@ -219,8 +284,15 @@ def _guarded(tx: Transaction, place: tuple[str, str, str], amounts: Mapping[str,
 
 
 def hold(tx: Transaction, holder: str, place: tuple[str, str, str], amounts: Mapping[str, int]) -> bool:
-    """A hold with its amounts; False if the holder has one, and then nothing is written.  One statement on PostgreSQL."""
+    """A hold with its amounts; False if the holder has one, and then nothing is written.  One statement on PostgreSQL.
+
+    Where rows are written later, a holder that has one already is found when the batch runs again.
+    """
     at = dict(zip(("pool_id", "zone", "service_class"), place, strict=True))
+    if tx.deferring:
+        tx.later(tables.HOLDS, {"holder": holder, **at, "state": "reserved"})
+        tx.later(tables.AMOUNTS, *_amount_rows(holder, amounts))
+        return True
     if tx.dialect == "postgresql":
         return bool(tx.execute(_HOLD_ALL, holder=holder, **at, names=list(amounts), amounts=list(amounts.values())))
     made = tx.changed(_HOLD, holder=holder, **at) == 1
@@ -244,6 +316,17 @@ def find(tx: Transaction, holder: str) -> model.Hold | None:
     return model.Hold(**row | {"state": model.State(row["state"])}, amounts=amounts)
 
 
+def holds(tx: Transaction) -> dict[str, model.Hold]:
+    """Every hold with its amounts, by holder."""
+    found: dict[str, model.Hold] = {}
+    for holder, rows in itertools.groupby(tx.execute(_HOLDS), key=operator.itemgetter("holder")):
+        several = list(rows)
+        head = {name: several[0][name] for name in ("holder", "pool_id", "zone", "service_class")}
+        amounts = {row["name"]: row["amount"] for row in several if row["name"] is not None}
+        found[holder] = model.Hold(**head, state=model.State(several[0]["state"]), amounts=amounts)
+    return found
+
+
 def confirm(tx: Transaction, holder: str) -> bool:
     """Confirm a hold; False if there is none."""
     return tx.changed(_CONFIRM, holder=holder) == 1
@@ -263,6 +346,14 @@ def _row(pool: model.Pool) -> dict[str, Any]:
     row = {column.name: getattr(pool, column.name) for column in tables.POOLS.columns}
     plain = {name: dict(row[name]) if isinstance(row[name], Mapping) else list(row[name]) for name in _JSON}
     return row | {name: canonical.dumps(value).decode() for name, value in plain.items()} | {"paused": int(pool.paused)}
+
+
+def _blocks(rows: list[dict[str, Any]]) -> dict[tuple[str, str, str], tuple[dict[str, int], ...]]:
+    return {(row["pool_id"], row["zone"], row["service_class"]): tuple(json.loads(row["blocks"])) for row in rows}
+
+
+def _pools(rows: list[dict[str, Any]]) -> list[model.Pool]:
+    return [_pool(row) for row in rows]
 
 
 def _pool(row: dict[str, Any]) -> model.Pool:

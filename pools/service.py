@@ -6,7 +6,7 @@ A stopped guest keeps its room.  Capacity is what the cloud's hosts report, each
 import dataclasses
 from collections.abc import Iterable, Mapping
 
-from pools import choice, faults, model, records, rules
+from pools import choice, faults, model, records, repair, rules
 from primitives import ids
 from store.transaction import Transaction
 
@@ -112,6 +112,17 @@ def choose(
     return choice.chosen(records.pools(tx), _places(tx), wish)
 
 
+def refuse_lower(
+    tx: Transaction, level: choice.Level, *, kind: str, zone: str = "", service_class: str = "", pool: str = ""
+) -> None:
+    """Raises pool.protection_level where only pools below a tenant's level would take what it wants, before anything is held for it."""
+    known = records.pools(tx)
+    if any(each.protection_level < level.protection_level for each in known if pool in ("", each.code)):
+        choice.refuse_lower(
+            known, _places(tx), rules.Wish(kind=kind, zone=zone, service_class=service_class, amounts={}, pool=pool), level
+        )
+
+
 def in_memory(tx: Transaction) -> choice.Rooms:
     """A copy of all room as it stands, for requests that are only played."""
     return choice.Rooms(records.pools(tx), _places(tx))
@@ -128,12 +139,9 @@ def hold(tx: Transaction, *, pool_id: str, zone: str, service_class: str, amount
 
 def adopt(tx: Transaction, *, pool_id: str, zone: str, service_class: str, amounts: Mapping[str, int], holder: str) -> None:
     """Hold and confirm room for what exists already, whether it fits or not: what does not fit is an excess.  Raises pool.held."""
-    place = (pool_id, zone, service_class)
-    needed = rules.placed(amounts)
-    records.take_over(tx, place, needed)
-    if not records.hold(tx, holder, place, needed):
+    if records.find(tx, holder) is not None:
         raise faults.HELD(holder=holder)
-    records.confirm(tx, holder)
+    repair.put_right(tx, holder=holder, place=(pool_id, zone, service_class), amounts=amounts, confirmed=True)
 
 
 def change(tx: Transaction, *, holder: str, amounts: Mapping[str, int]) -> None:
@@ -157,26 +165,13 @@ def confirm(tx: Transaction, *, holder: str) -> None:
         raise faults.NOT_HELD(holder=holder)
 
 
-def release(tx: Transaction, *, holder: str) -> bool:
-    """Give back the room of a resource.  False if it held none: releasing twice is once."""
-    held = records.find(tx, holder)
-    if held is None:
-        return False
-    records.give_back(tx, (held.pool_id, held.zone, held.service_class), held.amounts)
-    records.drop(tx, holder)
-    return True
+release = repair.release
+check = repair.differences
 
 
 def find(tx: Transaction, *, holder: str) -> model.Hold | None:
     """The room that a resource holds."""
     return records.find(tx, holder)
-
-
-def check(tx: Transaction) -> list[tuple[str, str, str, str]]:
-    """The (pool, zone, class, name) whose `held` is not the sum of what holders take there.  [] is what a sound database says."""
-    stored = {(room.pool_id, room.zone, room.service_class, room.name): room.held for room in records.rooms(tx, None)}
-    derived = records.held(tx)
-    return sorted(key for key in {*stored, *derived} if stored.get(key, 0) != derived.get(key, 0))
 
 
 def _places(tx: Transaction) -> list[model.Place]:

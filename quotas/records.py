@@ -1,5 +1,7 @@
 """SQL of the room.  `draw` and `give_back` are the guard: one conditional UPDATE per level of the tree."""
 
+import itertools
+import operator
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
@@ -7,7 +9,7 @@ import sqlalchemy as sa
 
 from primitives import clock
 from quotas import model, tables
-from store import columns, transaction
+from store import batch, columns, engines, transaction
 from store.transaction import Transaction, sql
 
 _G: Final = tables.GRANTS
@@ -53,6 +55,22 @@ _HELD: Final = (
     .select_from(tables.RESERVATIONS.join(tables.AMOUNTS, tables.AMOUNTS.c.holder == tables.RESERVATIONS.c.holder))
     .group_by(tables.RESERVATIONS.c.tenant_id, tables.RESERVATIONS.c.state, tables.AMOUNTS.c.name)
 )
+_HELD_OF: Final = (
+    sa.select(
+        tables.RESERVATIONS.c.tenant_id,
+        tables.AMOUNTS.c.name,
+        sa.cast(sa.func.sum(tables.AMOUNTS.c.amount), columns.INTEGER).label("amount"),
+    )
+    .select_from(tables.RESERVATIONS.join(tables.AMOUNTS, tables.AMOUNTS.c.holder == tables.RESERVATIONS.c.holder))
+    .where(tables.AMOUNTS.c.name == sa.bindparam("name"))
+    .group_by(tables.RESERVATIONS.c.tenant_id, tables.AMOUNTS.c.name)
+)
+_OF_NAME: Final = sa.select(_G).where(_G.c.name == sa.bindparam("name")).order_by(_G.c.tenant_id).with_for_update()
+_RESERVATIONS: Final = (
+    sa.select(tables.RESERVATIONS, tables.AMOUNTS.c.name, tables.AMOUNTS.c.amount)
+    .select_from(tables.RESERVATIONS.outerjoin(tables.AMOUNTS, tables.AMOUNTS.c.holder == tables.RESERVATIONS.c.holder))
+    .order_by(tables.RESERVATIONS.c.holder, tables.AMOUNTS.c.name)
+)
 _HELD_AT: Final = (
     sa.select(
         tables.RESERVATIONS.c.tenant_id,
@@ -73,6 +91,14 @@ _PUT_DEFAULT: Final = sql(
     " ON CONFLICT (name) DO UPDATE SET granted = excluded.granted, generation = grant_defaults.generation + 1"
 )
 
+_DECIDED: Final = {
+    engines.SQLITE: "UPDATE grants SET drawn = :drawn, over_by = :over_by WHERE tenant_id = :tenant_id AND name = :name"
+    " AND drawn = :was AND (:drawn <= :was OR :drawn <= subtree_quota + borrowing_limit)",
+    engines.POSTGRESQL: "UPDATE grants g SET drawn = k.drawn, over_by = k.over_by FROM unnest(%(tenant_id)s::text[], %(name)s::text[],"
+    " %(was)s::bigint[], %(drawn)s::bigint[], %(over_by)s::bigint[]) AS k (tenant_id, name, was, drawn, over_by)"
+    " WHERE g.tenant_id = k.tenant_id AND g.name = k.name AND g.drawn = k.was"
+    " AND (k.drawn <= k.was OR k.drawn <= g.subtree_quota + g.borrowing_limit)",
+}
 _FITS: Final = "drawn + {k} <= subtree_quota + borrowing_limit"
 _MORE: Final = "drawn = drawn + {k}"
 _LESS: Final = "drawn = drawn - {k}, over_by = {least}(over_by, {greatest}(0, drawn - {k} - subtree_quota - borrowing_limit))"
@@ -80,12 +106,52 @@ _LESS: Final = "drawn = drawn - {k}, over_by = {least}(over_by, {greatest}(0, dr
 
 def draw(tx: Transaction, tenant_id: str, amounts: Mapping[str, int]) -> dict[str, tuple[int, int]]:
     """Draw `amounts` at one level where they fit: name -> (drawn, local_quota) after it.  A name that is missing was refused."""
-    return _guarded(tx, tenant_id, amounts, _MORE, _FITS)
+    tally = tx.tally(_G, _write)
+    return _guarded(tx, tenant_id, amounts, _MORE, _FITS) if tally is None else _decided(tally, tenant_id, amounts, 1)
 
 
 def give_back(tx: Transaction, tenant_id: str, amounts: Mapping[str, int]) -> dict[str, tuple[int, int]]:
     """Give back at one level; an allowed excess shrinks with it and never grows again."""
-    return _guarded(tx, tenant_id, amounts, _LESS, "1 = 1")
+    tally = tx.tally(_G, _write)
+    return _guarded(tx, tenant_id, amounts, _LESS, "1 = 1") if tally is None else _decided(tally, tenant_id, amounts, -1)
+
+
+def foresee(tx: Transaction, path: Sequence[str]) -> None:
+    """The levels of a path are about to be drawn from or given back to: where counters are decided in memory, read them at once."""
+    tally = tx.tally(_G, _write)
+    unread = [] if tally is None else [tenant_id for tenant_id in path if tenant_id not in tally.known]
+    if tally is None or not unread:
+        return
+    for row in tx.stored(_OF, tenant_ids=unread):
+        fixed = (row["subtree_quota"] + row["borrowing_limit"], row["local_quota"])
+        line = batch.Line((row["tenant_id"], row["name"]), (row["drawn"], row["over_by"]), fixed)
+        tally.lines[line.key] = line
+    tally.known.update(unread)
+
+
+def _decided(tally: batch.Tally, tenant_id: str, amounts: Mapping[str, int], sign: int) -> dict[str, tuple[int, int]]:
+    """The guard's decision on counters that this batch has read and nobody else can change (`store.batch`)."""
+    found: dict[str, tuple[int, int]] = {}
+    for name, amount in amounts.items():
+        line = tally.lines.get((tenant_id, name))
+        if line is None:
+            continue
+        limit, local_quota = line.fixed
+        drawn = line.values[0] + sign * amount
+        if sign > 0 and drawn > limit:
+            continue
+        tally.put(line, (drawn, line.values[1] if sign > 0 else min(line.values[1], max(0, drawn - limit))))
+        found[name] = (drawn, local_quota)
+    return found
+
+
+def _write(connection: engines.Connection, lines: Sequence[batch.Line]) -> int:
+    """Store decided counters.  The guard says no where a row is not as it was read, or has grown beyond its limit."""
+    rows = [
+        {"tenant_id": line.key[0], "name": line.key[1], "was": line.stored[0], "drawn": line.values[0], "over_by": line.values[1]}
+        for line in lines
+    ]
+    return connection.bulk(_DECIDED[connection.dialect], rows)
 
 
 def _guarded(
@@ -130,6 +196,11 @@ def lock(tx: Transaction, tenant_ids: Sequence[str]) -> dict[tuple[str, str], mo
     return {(row["tenant_id"], row["name"]): model.Standing(**row) for row in tx.execute(_LOCKED, tenant_ids=list(tenant_ids))}
 
 
+def lock_name(tx: Transaction, name: str) -> dict[tuple[str, str], model.Standing]:
+    """`lock` for one name at all tenants."""
+    return {(row["tenant_id"], row["name"]): model.Standing(**row) for row in tx.execute(_OF_NAME, name=name)}
+
+
 def put(tx: Transaction, changed: Iterable[model.Standing]) -> None:
     """Write standings as they are."""
     for each in changed:
@@ -139,9 +210,15 @@ def put(tx: Transaction, changed: Iterable[model.Standing]) -> None:
 def reserve(tx: Transaction, tenant_id: str, amounts_of: Mapping[str, Mapping[str, int]], expires_at_us: int | None) -> list[str]:
     """Reservations of one tenant, holder -> amounts; the holders that have one already, for which nothing was written.
 
-    One statement on PostgreSQL (a round trip costs more than the work), short ones on SQLite.
+    One statement on PostgreSQL (a round trip costs more than the work), short ones on SQLite.  Where rows are written later, a holder that has one
+    already is found when the batch runs again.
     """
     rows = [(holder, name, amount) for holder, amounts in amounts_of.items() for name, amount in amounts.items()]
+    if tx.deferring:
+        head = {"tenant_id": tenant_id, "state": "reserved", "expires_at": expires_at_us}
+        tx.later(tables.RESERVATIONS, *[{"holder": holder, **head} for holder in amounts_of])
+        tx.later(tables.AMOUNTS, *[{"holder": holder, "name": name, "amount": amount} for holder, name, amount in rows])
+        return []
     if tx.dialect == "postgresql":
         made = tx.execute(
             _RESERVE_ALL,
@@ -171,13 +248,16 @@ def find(tx: Transaction, holder: str) -> model.Reservation | None:
     row = tx.one(_FIND, holder=holder)
     if row is None:
         return None
-    return model.Reservation(
-        holder=holder,
-        tenant_id=row["tenant_id"],
-        state=model.State(row["state"]),
-        expires_at=None if row["expires_at"] is None else clock.from_us(row["expires_at"]),
-        amounts={amount["name"]: amount["amount"] for amount in tx.execute(_AMOUNTS_OF, holder=holder)},
-    )
+    return _reservation(row, {amount["name"]: amount["amount"] for amount in tx.execute(_AMOUNTS_OF, holder=holder)})
+
+
+def reservations(tx: Transaction) -> dict[str, model.Reservation]:
+    """Every reservation with its amounts, by holder."""
+    found: dict[str, model.Reservation] = {}
+    for holder, rows in itertools.groupby(tx.execute(_RESERVATIONS), key=operator.itemgetter("holder")):
+        several = list(rows)
+        found[holder] = _reservation(several[0], {row["name"]: row["amount"] for row in several if row["name"] is not None})
+    return found
 
 
 def confirm(tx: Transaction, holder: str) -> bool:
@@ -207,6 +287,11 @@ def held(tx: Transaction) -> list[dict[str, Any]]:
     return tx.execute(_HELD)
 
 
+def held_of(tx: Transaction, name: str) -> list[dict[str, Any]]:
+    """tenant_id, name and amount of what is held of one name, summed by tenant."""
+    return tx.execute(_HELD_OF, name=name)
+
+
 def held_at(tx: Transaction, tenant_ids: Sequence[str]) -> list[dict[str, Any]]:
     """tenant_id, name and amount of what is held at some tenants themselves, summed."""
     return tx.execute(_HELD_AT, tenant_ids=list(tenant_ids))
@@ -229,3 +314,13 @@ def put_default(tx: Transaction, name: str, granted: int) -> None:
 
 def _row(standing: model.Standing) -> dict[str, Any]:
     return {column.name: getattr(standing, column.name) for column in _G.columns}
+
+
+def _reservation(row: Mapping[str, Any], amounts: Mapping[str, int]) -> model.Reservation:
+    return model.Reservation(
+        holder=row["holder"],
+        tenant_id=row["tenant_id"],
+        state=model.State(row["state"]),
+        expires_at=None if row["expires_at"] is None else clock.from_us(row["expires_at"]),
+        amounts=amounts,
+    )

@@ -8,7 +8,7 @@ import datetime
 from collections.abc import Mapping, Sequence
 
 from primitives import clock
-from quotas import faults, guard, incoming, model, names, recalls, records, rules, simulation
+from quotas import faults, guard, incoming, model, names, recalls, records, repair, rules, simulation
 from store.transaction import Transaction
 from tenants import service as tenants
 
@@ -36,15 +36,10 @@ def reserve_each(
 
 
 def adopt(tx: Transaction, *, tenant_id: str, amounts: Mapping[str, int], holder: str) -> None:
-    """Confirm what exists already, whether it fits or not: what does not fit is an allowed excess.  The caller audits it."""
-    total = rules.counted(amounts)
-    path = tenants.path_ids(tx, tenant_id)
-    known = records.lock(tx, path)
-    for name, amount in total.items():
-        records.put(tx, rules.ascended([rules.at(known, node, name) for node in path], 0, amount))
-    _record(tx, tenant_id, {holder: total}, None)
-    records.confirm(tx, holder)
-    recalls.press(tx, list(total))  # what a lender itself uses counts as kept
+    """Confirm what exists already, whether it fits or not: what does not fit is an allowed excess.  The caller audits it.  Raises quota.held."""
+    if records.find(tx, holder) is not None:
+        raise faults.HELD(holder=holder)
+    repair.put_right(tx, holder=holder, tenant_id=tenant_id, amounts=amounts, confirmed=True)
 
 
 def change(tx: Transaction, *, holder: str, amounts: Mapping[str, int]) -> None:
@@ -69,15 +64,8 @@ def confirm(tx: Transaction, *, holder: str) -> None:
         raise faults.NOT_HELD(holder=holder)
 
 
-def release(tx: Transaction, *, holder: str) -> bool:
-    """Give back all that a resource held.  False if it held nothing: releasing twice is once."""
-    held = records.find(tx, holder)
-    if held is None:
-        return False
-    guard.give_back(tx, tenants.path_ids(tx, held.tenant_id), held.amounts)
-    records.drop(tx, holder)
-    recalls.press(tx, list(held.amounts))
-    return True
+release = repair.release
+check = repair.differences
 
 
 def find(tx: Transaction, *, holder: str) -> model.Reservation | None:
@@ -136,23 +124,6 @@ def in_memory(tx: Transaction, tenant_ids: Sequence[str]) -> simulation.Ledger:
     nodes = sorted({node for path in paths.values() for node, _ in path})
     held = {(row["tenant_id"], row["name"]): row["amount"] for row in records.held_at(tx, sorted(tenant_ids))}
     return simulation.Ledger(records.by_key(tx, nodes), paths, held=held, recalling=recalling, coming=coming)
-
-
-def check(tx: Transaction) -> list[model.Difference]:
-    """Derive every number again, from grants, reservations and the tree alone, and return what differs.  [] is what a sound database says."""
-    parents = {tenant.id: tenant.parent_id for tenant in tenants.all_tenants(tx)}
-    stored = records.by_key(tx, None)
-    held: dict[tuple[str, str], int] = {}
-    for row in records.held(tx):
-        key = (row["tenant_id"], row["name"])
-        held[key] = held.get(key, 0) + row["amount"]
-    derived = rules.derived(parents, {key: each.grant for key, each in stored.items()}, held)
-    return [
-        model.Difference(tenant_id=tenant_id, name=name, column=column, stored=number, derived=getattr(after, column))
-        for (tenant_id, name), after in sorted(derived.items())
-        for column in ("subtree_quota", "local_quota", "drawn", "over_by")
-        if (number := getattr(stored.get((tenant_id, name)) or rules.nothing(tenant_id, name), column)) != getattr(after, column)
-    ]
 
 
 def _record(

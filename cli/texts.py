@@ -54,6 +54,7 @@ _ACTIONS = {
     "undelete": "恢复",
     "resize": "调整",
     "scale": "扩缩",
+    "update": "滚动更新",
     "start": "启动",
     "stop": "停止",
     "restart": "重启",

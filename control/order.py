@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 
 from audit import model as audit_model
 from audit import service as audit
-from control import access, case, lease, move, notice, order_view, plan, reservation
+from control import access, case, lease, move, notice, order_view, plan, reservation, settings
 from orders import faults as orders_faults
 from orders import model, rules
 from orders import service as orders
@@ -44,8 +44,8 @@ class OrderWish:
         return bool(self.to) or any(line.action == move.ACTION for line in self.lines)
 
 
-def submit(wish: OrderWish, *, bin_days: int) -> case.UseCase:
-    """Submit an order; what it deletes lies in the recycle bin for `bin_days`.
+def submit(wish: OrderWish, *, bin_days: int, protection_rule: str = settings.PROTECTION_RULE) -> case.UseCase:
+    """Submit an order; what it deletes lies in the recycle bin for `bin_days`; a refusal for the protection level cites `protection_rule`.
 
     Refused whole (quota.exceeded, pool.full, price.missing ...) or accepted whole.
     """
@@ -56,7 +56,11 @@ def submit(wish: OrderWish, *, bin_days: int) -> case.UseCase:
     def effect(tx: Transaction, who: tenants_model.Principal, allowed: tenants_model.Permit) -> case.Answer:
         tenant = tenants.by_code(tx, wish.tenant)
         ground = reservation.Ground(
-            tenant=tenant, project=tenants.project(tx, tenant.id, wish.project), at=tx.now(), bin_days=bin_days
+            tenant=tenant,
+            project=tenants.project(tx, tenant.id, wish.project),
+            at=tx.now(),
+            bin_days=bin_days,
+            protection_rule=protection_rule,
         )
         where = move.taking(tx, ground, wish.lines, wish.to) if wish.moves else None
         try:
@@ -286,6 +290,7 @@ def _hand_over(tx: Transaction, order: model.Order, line: model.Line) -> None:
             order_id=order.id,
             amounts=changed,
             spec=line.spec.get("driver", {}),
+            surge=line.spec.get("surge", {}),
         )
 
 

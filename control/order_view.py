@@ -161,6 +161,7 @@ def _line(line: model.Line) -> dict[str, Any]:
         "resource": line.resource_id,
         "name": line.name,
         "amounts": dict(spec["amounts"]),
+        **({"surge": dict(spec["surge"])} if spec.get("surge") else {}),
         "pool": spec.get("pool", ""),
         "zone": spec.get("zone", ""),
         "service_class": spec.get("service_class", ""),

@@ -9,7 +9,9 @@ import re
 from collections.abc import Mapping
 from typing import Any, Final, Protocol
 
+from control import app_plan
 from primitives import errors, quantity
+from provisioners import replicas
 
 VIRTUAL_MACHINE: Final = "VirtualMachine"
 VOLUME: Final = "Volume"
@@ -24,8 +26,25 @@ CHANGING: Final = {VIRTUAL_MACHINE: "resize", VOLUME: "resize", CONTAINER_APP: "
 ACTIONS: Final[dict[str, tuple[str, ...]]] = {
     VIRTUAL_MACHINE: ("create", "resize", "start", "stop", "restart", "delete", "undelete", "extend", "move"),
     VOLUME: ("create", "resize", "delete", "undelete", "extend", "move"),
-    CONTAINER_APP: ("create", "scale", "start", "stop", "restart", "delete", "undelete", "extend", "move"),
+    CONTAINER_APP: ("create", "scale", "update", "start", "stop", "restart", "delete", "undelete", "extend", "move"),
 }
+
+ROLLING: Final = frozenset({"update", "restart"})
+"""Actions that replace the replicas of an app a few at a time."""
+
+_BOUNDS: Final = ("replicas", "min_replicas", "max_replicas", "target_cpu_percent")
+_STRATEGY: Final = ("max_surge", "max_unavailable")
+_USED: Final[dict[tuple[str, str], tuple[str, ...]]] = {
+    (VIRTUAL_MACHINE, "create"): ("size", "image", "key", "disk_class"),
+    (VIRTUAL_MACHINE, "resize"): ("size",),
+    (VOLUME, "create"): ("size_gib", "disk_class"),
+    (VOLUME, "resize"): ("size_gib",),
+    (CONTAINER_APP, "create"): ("size", "image", "port", *_BOUNDS, *_STRATEGY),
+    (CONTAINER_APP, "scale"): ("size", *_BOUNDS),
+    (CONTAINER_APP, "update"): ("image", "port", *_STRATEGY),
+    (CONTAINER_APP, "restart"): _STRATEGY,
+}
+"""What a wish may say, by kind and action, beside the name."""
 
 COUNTED: Final = frozenset({"instances", "pods"})
 """Names that count things; they have no price and are no physical room."""
@@ -55,48 +74,55 @@ class Wish:
     disk_class: str = ""
     replicas: int | None = None
     port: int | None = None
+    min_replicas: int | None = None
+    max_replicas: int | None = None
+    target_cpu_percent: int | None = None
+    max_surge: str = ""
+    max_unavailable: str = ""
 
 
 def created(kind: str, wish: Wish, catalogue: Catalogue) -> tuple[dict[str, int], dict[str, Any]]:
     """Amounts and driver spec of a new resource.  Raises input.invalid, size.unknown, image.unknown."""
+    _only(kind, "create", wish)
     if kind == VOLUME:
-        _none_of(kind, size=wish.size, image=wish.image, key=wish.key, replicas=wish.replicas, port=wish.port)
         size_gib = _needed("size_gib", wish.size_gib)
         return _disk(size_gib, wish.disk_class), {"disk_class": wish.disk_class}
-    _none_of(kind, size_gib=wish.size_gib)
-    if kind not in catalogue.image(_needed("image", wish.image or None)).kinds:
-        raise errors.INVALID(field="image", reason=f"no {kind} starts from {wish.image}")
+    _started_from(kind, _needed("image", wish.image or None), catalogue)
     each = catalogue.size(_needed("size", wish.size or None))
     if kind == CONTAINER_APP:
-        _none_of(kind, key=wish.key, disk_class=wish.disk_class)
-        replicas = 1 if wish.replicas is None else wish.replicas
-        return _of_replicas(each, replicas), {"size": wish.size, "image": wish.image, "replicas": replicas, "port": wish.port or 0}
-    _none_of(kind, replicas=wish.replicas, port=wish.port)
+        spec = {"size": wish.size, "image": wish.image, **app_plan.numbers(wish, {}), "port": wish.port or 0}
+        return _of_replicas(each, replicas.most(spec)), spec | app_plan.strategy(wish, spec)
     if wish.key and not _KEY.fullmatch(wish.key):
         raise errors.INVALID(field="key", reason="not an OpenSSH public key such as 'ssh-ed25519 AAAA... name'")
-    amounts = {**each, "instances": 1}
-    if wish.disk_class:
-        amounts |= _disk(amounts.get("disk_gib", 0), wish.disk_class)
-    return amounts, {"size": wish.size, "image": wish.image, "key": wish.key, "disk_class": wish.disk_class}
+    return _machine(each, wish.disk_class), {
+        "size": wish.size, "image": wish.image, "key": wish.key, "disk_class": wish.disk_class,
+    }  # fmt: skip
 
 
 def changed(kind: str, wish: Wish, present: Mapping[str, Any], catalogue: Catalogue) -> tuple[dict[str, int], dict[str, Any]]:
     """Amounts and driver spec of a resource after a resize or scale; `present` is its driver spec now."""
+    _only(kind, CHANGING[kind], wish)
     if kind == VOLUME:
-        _none_of(kind, size=wish.size, replicas=wish.replicas)
         return _disk(_needed("size_gib", wish.size_gib), str(present.get("disk_class", ""))), dict(present)
     if kind == CONTAINER_APP:
-        _none_of(kind, size_gib=wish.size_gib)
-        replicas = int(present["replicas"]) if wish.replicas is None else wish.replicas
         size = wish.size or str(present["size"])
-        return _of_replicas(catalogue.size(size), replicas), {**present, "size": size, "replicas": replicas}
-    _none_of(kind, size_gib=wish.size_gib, replicas=wish.replicas)
+        spec = {**present, "size": size, **app_plan.numbers(wish, present)}
+        return _of_replicas(catalogue.size(size), replicas.most(spec)), spec
     size = _needed("size", wish.size or None)
-    amounts = {**catalogue.size(size), "instances": 1}
-    disk_class = str(present.get("disk_class", ""))
-    if disk_class:
-        amounts |= _disk(amounts.get("disk_gib", 0), disk_class)
-    return amounts, {**present, "size": size}
+    return _machine(catalogue.size(size), str(present.get("disk_class", ""))), {**present, "size": size}
+
+
+def replaced(action: str, wish: Wish, present: Mapping[str, Any], catalogue: Catalogue) -> dict[str, Any]:
+    """Driver spec of an app after an update or a rolling restart: its size stays."""
+    _only(CONTAINER_APP, action, wish)
+    if wish.image:
+        _started_from(CONTAINER_APP, wish.image, catalogue)
+    told = {name: value for name, value in (("image", wish.image), ("port", wish.port)) if value}
+    if action == "update" and not told:
+        raise errors.INVALID(
+            field="image", reason="an update names another image or port; to only replace the replicas, restart it"
+        )
+    return {**present, **told, **app_plan.strategy(wish, present)}
 
 
 def numbered(name: str, count: int) -> list[str]:
@@ -121,13 +147,21 @@ def _disk(size_gib: int, disk_class: str) -> dict[str, int]:
     return {"disk_gib": size_gib} | ({f"disk_gib.{disk_class}": size_gib} if disk_class else {})
 
 
-def _of_replicas(each: Mapping[str, int], replicas: int) -> dict[str, int]:
-    if not 1 <= replicas <= 1000:
-        raise errors.INVALID(field="replicas", reason=f"{replicas} is not between 1 and 1,000")
-    amounts = {name: amount * replicas for name, amount in each.items()}
+def _of_replicas(each: Mapping[str, int], number: int) -> dict[str, int]:
+    amounts = {name: amount * number for name, amount in each.items()}
     if max(amounts.values()) > quantity.BOUND:
         raise errors.INVALID(field="replicas", reason="the app would be larger than any amount that is counted")
-    return {**amounts, "pods": replicas}
+    return {**amounts, "pods": number}
+
+
+def _machine(each: Mapping[str, int], disk_class: str) -> dict[str, int]:
+    amounts = {**each, "instances": 1}
+    return amounts | _disk(amounts.get("disk_gib", 0), disk_class) if disk_class else amounts
+
+
+def _started_from(kind: str, image: str, catalogue: Catalogue) -> None:
+    if kind not in catalogue.image(image).kinds:
+        raise errors.INVALID(field="image", reason=f"no {kind} starts from {image}")
 
 
 def _needed(field: str, value: Any) -> Any:
@@ -136,7 +170,12 @@ def _needed(field: str, value: Any) -> Any:
     return value
 
 
-def _none_of(kind: str, **values: Any) -> None:
-    for field, value in values.items():
-        if value not in (None, ""):
-            raise errors.INVALID(field=field, reason=f"a {kind} has no such setting")
+def _only(kind: str, action: str, wish: Wish) -> None:
+    """Refuse what a wish says beyond what the action of the kind has a use for."""
+    used = _USED[kind, action]
+    for field in dataclasses.fields(wish):
+        if field.name != "name" and field.name not in used and getattr(wish, field.name) not in (None, ""):
+            had = (
+                f"a {kind} has no such setting" if action == "create" else f"{action} of a {kind} changes {' and '.join(used)} only"
+            )
+            raise errors.INVALID(field=field.name, reason=had)

@@ -9,13 +9,14 @@ import datetime
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from control import plan
+from control import app_plan, plan, settings
 from metering import service as metering
 from orders import model
 from orders import service as orders
+from pools import choice as pools_choice
 from pools import service as pools
 from primitives import clock, errors, ids
-from provisioners import changes
+from provisioners import changes, contract
 from provisioners import faults as provisioners_faults
 from provisioners import lease as provisioners_lease
 from provisioners import model as provisioners_model
@@ -57,6 +58,7 @@ class Ground:
     project: tenants_model.Project
     at: datetime.datetime
     bin_days: int
+    protection_rule: str = settings.PROTECTION_RULE
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,6 +76,10 @@ def hold(tx: Transaction, ground: Ground, wishes: Sequence[LineWish]) -> list[mo
     """The lines that the wishes come to, in their order, with quota and room held for each.  Raises whatever does not fit."""
     for wish in wishes:
         _check(wish)
+    for kind, zone, service_class, pool in dict.fromkeys(
+        (wish.kind, wish.zone, wish.service_class, wish.pool) for wish in wishes if wish.action == "create"
+    ):
+        pools.refuse_lower(tx, _level(ground), kind=kind, zone=zone, service_class=service_class, pool=pool)
     touched = sum(wish.count if wish.action == "create" else 1 for wish in wishes)
     if touched > LINES_MAX:
         raise errors.INVALID(field="lines", reason=f"{touched} resources in one order; at most {LINES_MAX}")
@@ -97,7 +103,7 @@ def give_back(tx: Transaction, lines: Sequence[model.Line]) -> None:
         if line.action == "create":
             quotas.release(tx, holder=line.resource_id)
             pools.release(tx, holder=line.resource_id)
-        elif line.spec["amounts"] != line.spec["before"]:
+        elif line.spec["amounts"] != line.spec["before"] or line.spec.get("surge"):
             _hold_as_it_is(tx, provisioners.get(tx, line.resource_id))
 
 
@@ -105,7 +111,8 @@ def _hold_as_it_is(tx: Transaction, resource: provisioners_model.Resource) -> No
     """What a resource needs by itself; nothing if it ended, whoever ended it gave all back."""
     if resource.ended:
         return
-    needed = provisioners_rules.held(resource.amounts, resource.before.amounts if resource.before else {})
+    before = resource.before
+    needed = provisioners_rules.held(resource.amounts, before.amounts if before else {}, before.surge if before else {})
     quotas.change(tx, holder=resource.id, amounts=needed)
     pools.change(tx, holder=resource.id, amounts=plan.physical(needed))
 
@@ -189,23 +196,75 @@ def _held_change(tx: Transaction, ground: Ground, wish: LineWish) -> model.Line:
     if wish.action == EXTEND:
         planned |= _extension(tx, ground, wish, resource)
     elif wish.action == plan.CHANGING[wish.kind]:
-        changes.changed(
-            resource, wish.action, spec={}, amounts=None, order_id="", now=ground.at
-        )  # raises unless it could be done now
-        orders.nothing_waits(tx, resource_id=resource.id)
-        amounts, spec = plan.changed(wish.kind, wish.wish, resource.spec, catalog)
-        held = {name: max(amounts.get(name, 0), resource.amounts.get(name, 0)) for name in {*amounts, *resource.amounts}}
-        quotas.change(tx, holder=resource.id, amounts=held)
-        pools.change(tx, holder=resource.id, amounts=plan.physical(held))
-        dimensions = {"pool": resource.pool, "zone": resource.zone, "class": resource.service_class}
-        price = [
-            metering.monthly_price(
-                tx, tenant_id=ground.tenant.id, kind=wish.kind, amounts=each, dimensions=dimensions, at=ground.at
-            ).monthly_micro
-            for each in (amounts, dict(resource.amounts))
-        ]
-        planned |= {"amounts": amounts, "driver": spec, "monthly_micro": price[0] - price[1]}
+        planned |= _resized(tx, ground, wish, resource)
+    elif wish.kind == plan.CONTAINER_APP and wish.action in plan.ROLLING:
+        planned |= _rolled(tx, ground, wish, resource)
     return model.Line(position=0, action=wish.action, kind=wish.kind, resource_id=resource.id, name=resource.name, spec=planned)
+
+
+def _resized(tx: Transaction, ground: Ground, wish: LineWish, resource: provisioners_model.Resource) -> dict[str, Any]:
+    """The plan of another size, held as the greater of both by name: only what it raises is asked for."""
+    _could_be_done(ground, wish, resource)
+    amounts, spec = plan.changed(wish.kind, wish.wish, resource.spec, catalog)
+    if (amounts, {**resource.spec, **spec}) == (dict(resource.amounts), dict(resource.spec)):
+        raise provisioners_faults.UNCHANGED(name=resource.name, action=wish.action, resource=resource.id)
+    orders.nothing_waits(tx, resource_id=resource.id)
+    if any(amount > resource.amounts.get(name, 0) for name, amount in amounts.items()):
+        pools.refuse_lower(tx, _level(ground), kind=wish.kind, pool=resource.pool)
+    held = provisioners_rules.held(amounts, resource.amounts)
+    quotas.change(tx, holder=resource.id, amounts=held)
+    pools.change(tx, holder=resource.id, amounts=plan.physical(held))
+    dimensions = {"pool": resource.pool, "zone": resource.zone, "class": resource.service_class}
+    price = [
+        metering.monthly_price(
+            tx, tenant_id=ground.tenant.id, kind=wish.kind, amounts=each, dimensions=dimensions, at=ground.at
+        ).monthly_micro
+        for each in (amounts, dict(resource.amounts))
+    ]
+    return {"amounts": amounts, "driver": spec, "monthly_micro": price[0] - price[1]}
+
+
+def _rolled(tx: Transaction, ground: Ground, wish: LineWish, resource: provisioners_model.Resource) -> dict[str, Any]:
+    """The plan of an update or a rolling restart: what it adds for a while is held from now on, and given back when it has ended.
+
+    It has no price, and an app that stands still replaces nothing.  Raises resource.surge, with the way to do without.
+    """
+    _could_be_done(ground, wish, resource)
+    spec = plan.replaced(wish.action, wish.wish, resource.spec, catalog)
+    if wish.action == "update" and spec == dict(resource.spec):
+        raise provisioners_faults.UNCHANGED(name=resource.name, action=wish.action, resource=resource.id)
+    running = resource.power is contract.State.RUNNING
+    surge = app_plan.surge(spec, resource.amounts) if running else {}
+    if surge:
+        orders.nothing_waits(tx, resource_id=resource.id)
+        held = provisioners_rules.held(resource.amounts, {}, surge)
+        try:
+            quotas.change(tx, holder=resource.id, amounts=held)
+            pools.change(tx, holder=resource.id, amounts=plan.physical(held))
+        except errors.GovpoolError as refused:
+            if refused.fault.kind is not errors.Kind.QUOTA:
+                raise
+            raise provisioners_faults.SURGE(
+                name=resource.name,
+                action=wish.action,
+                number=surge["pods"],
+                amounts=", ".join(f"{name} {amount}" for name, amount in sorted(surge.items())),
+                why={lang: refused.text(lang) for lang in ("en", "zh")},
+                cause=refused.code,
+                surge=surge,
+            ) from refused
+    return {"driver": spec, "surge": surge}
+
+
+def _could_be_done(ground: Ground, wish: LineWish, resource: provisioners_model.Resource) -> None:
+    """Raises unless the change could begin now."""
+    changes.changed(resource, wish.action, spec={}, amounts=None, order_id="", now=ground.at)
+
+
+def _level(ground: Ground) -> pools_choice.Level:
+    return pools_choice.Level(
+        tenant=ground.tenant.code, protection_level=ground.tenant.protection_level, rule=ground.protection_rule
+    )
 
 
 def _extension(tx: Transaction, ground: Ground, wish: LineWish, resource: provisioners_model.Resource) -> dict[str, Any]:

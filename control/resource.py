@@ -11,7 +11,7 @@ from typing import Any, Final
 from control import access, case
 from control.reconciler import ending
 from primitives import clock, errors
-from provisioners import contract, faults, model
+from provisioners import contract, faults, model, replicas
 from provisioners import service as provisioners
 from store.transaction import Transaction
 from templates import catalog
@@ -239,7 +239,7 @@ def _row(tx: Transaction, resource: model.Resource) -> dict[str, Any]:
             "generation": resource.generation,
         },
         "spec": {
-            **{name: value for name, value in resource.spec.items() if name != "key" and value != ""},
+            **{name: value for name, value in resource.spec.items() if name != "key" and value not in _unsaid(name)},
             "amounts": dict(resource.amounts),
             "pool": resource.pool,
             "zone": facts.zone or resource.zone,
@@ -256,6 +256,7 @@ def _row(tx: Transaction, resource: model.Resource) -> dict[str, Any]:
             "host": facts.host,
             "hall": facts.hall,
             "cloud_id": facts.cloud_id,
+            **_replicas(resource),
             "observed_at": None if resource.facts_at is None else clock.text(resource.facts_at),
             "bin_until": None if resource.bin_until_at is None else clock.text(resource.bin_until_at),
             "created_at": clock.text(resource.created_at),
@@ -263,6 +264,19 @@ def _row(tx: Transaction, resource: model.Resource) -> dict[str, Any]:
             "conditions": _conditions(tx, resource),
         },
     }
+
+
+def _unsaid(name: str) -> tuple[object, ...]:
+    """Values of a spec that say nothing."""
+    return ("", 0) if name in replicas.BOUNDS else ("",)
+
+
+def _replicas(resource: model.Resource) -> dict[str, Any]:
+    """Of an app: how many replicas the cloud has now, and what is held on top while they are replaced."""
+    if resource.kind != contract.CONTAINER_APP:
+        return {}
+    surge = resource.before.surge if resource.pending and resource.before else {}
+    return {"replicas": resource.facts.replicas, "surge": dict(surge)}
 
 
 def _login(resource: model.Resource) -> str:

@@ -27,6 +27,10 @@ WRONG: Final = errors.Fault(
 _DAYS: Final = re.compile(r"[1-9][0-9]{0,2}(,[1-9][0-9]{0,2}){0,9}")
 
 
+PROTECTION_RULE: Final = "GB/T 22239-2019 8.2.2.1 a)"
+"""A cloud platform carries no system of a higher level of graded protection than its own."""
+
+
 def _setting(default: Any, en: str, zh: str, low: int | None = None, high: int | None = None, **more: Any) -> Any:
     return dataclasses.field(default=default, metadata={"en": en, "zh": zh, "low": low, "high": high, **more})
 
@@ -65,6 +69,11 @@ class Settings:
     )
     recall_notice_days: int = _setting(
         14, "how long borrowers have to give back what a lender calls back", "借用方归还被收回配额的期限（天）", 0, 365
+    )
+    protection_rule: str = _setting(
+        PROTECTION_RULE,
+        "the rule that is cited when a pool's protection level is too low for a tenant",
+        "因资源池等保级别不足而拒绝时所引用的条款",
     )
     quota_names_file: str = _setting(
         "", "YAML file with names that are counted beside the built-in ones", "自定义配额项的 YAML 文件"

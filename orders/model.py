@@ -41,7 +41,7 @@ class Line:
     """One wish: {action, kind, resource or null, spec}."""
 
     position: int  # 1 ..
-    action: str  # create, resize, scale, start, stop, restart, delete, undelete, extend, move
+    action: str  # create, resize, scale, update, start, stop, restart, delete, undelete, extend, move
     kind: str  # VirtualMachine, Volume, ContainerApp; Project of a move
     resource_id: str  # of a create: the id that the resource will have
     name: str

@@ -17,11 +17,9 @@ _L: Final = tables.LINES
 _D: Final = tables.DECISIONS
 _R: Final = tables.RULES
 
-_NEXT: Final = sa.select(sa.func.coalesce(sa.func.max(_O.c.number), 0) + 1).scalar_subquery()
-_INSERT: Final = (
-    sa.insert(_O).values({column.name: sa.bindparam(column.name) for column in _O.c if column.name != "number"} | {"number": _NEXT})
-).returning(_O.c.number)
-_INSERT_LINE: Final = sa.insert(_L)
+_NEXT: Final = sa.select((sa.func.coalesce(sa.func.max(_O.c.number), 0) + 1).label("number"))
+_NUMBER: Final = "orders.number"
+"""Key of what the batch keeps: the number of the next order."""
 _INSERT_DECISION: Final = sa.insert(_D)
 _BY_ID: Final = sa.select(_O).where(_O.c.id == sa.bindparam("id"))
 _BY_NUMBER: Final = sa.select(_O).where(_O.c.number == sa.bindparam("number"))
@@ -32,7 +30,10 @@ _WAITING_LINE: Final = (
     .where(
         _L.c.resource_id == sa.bindparam("resource"),
         _O.c.state == str(model.State.WAITING_FOR_APPROVAL),
-        sa.or_(*(_L.c.action == action for action in ("create", "resize", "scale", "extend", "move"))),
+        sa.or_(
+            *(_L.c.action == action for action in ("create", "resize", "scale", "update", "extend", "move")),
+            sa.and_(_L.c.action == "restart", _L.c.kind == "ContainerApp"),  # it holds what it adds while it is rolled
+        ),
     )
     .order_by(_O.c.number)
 )
@@ -61,7 +62,7 @@ _OVERDUE: Final = (
     sa.select(_O).where(_O.c.decide_by <= sa.bindparam("now"), _O.c.decide_by.is_not(None)).order_by(_O.c.decide_by).limit(5)
 )
 _COUNTS: Final = sa.select(_O.c.state, sa.func.count().label("count")).group_by(_O.c.state).order_by(_O.c.state)
-_RULES_AT: Final = sa.select(_R).where(columns.among(_R.c.tenant_id, "tenants"), _R.c.retired_at.is_(None)).order_by(_R.c.name)
+_IN_FORCE: Final = sa.select(_R).where(_R.c.retired_at.is_(None)).order_by(_R.c.name)
 _RULE: Final = sa.select(_R).where(_R.c.name == sa.bindparam("name"), _R.c.retired_at.is_(None))
 _KNOWN_RULE: Final = (
     sa.select(_R).where(_R.c.name == sa.bindparam("name")).order_by(_R.c.retired_at.is_not(None), _R.c.retired_at.desc()).limit(1)
@@ -77,18 +78,20 @@ _RETIRE_RULE: Final = sa.update(_R).where(_R.c.id == sa.bindparam("key")).values
 
 def insert(tx: Transaction, order: model.Order, lines: Sequence[model.Line]) -> model.Order:
     """Insert an order with the next number; lines that create hold their names while it waits."""
-    row = tx.one(_INSERT, **_head(order))
-    if row is None:
-        raise RuntimeError("the database gave no number")
-    numbered = dataclasses.replace(order, number=row["number"])
+    number = tx.recall(_NUMBER) or tx.execute(_NEXT)[0]["number"]
     waiting = order.state is model.State.WAITING_FOR_APPROVAL
-    tx.many(_INSERT_LINE, [_line_row(order, line, waiting) for line in lines])
-    return numbered
+    tx.later(_O, {**_head(order), "number": number})
+    tx.later(_L, *[_line_row(order, line, waiting) for line in lines])
+    tx.keep(_NUMBER, number + 1, _O)
+    return dataclasses.replace(order, number=number)
 
 
 def held(tx: Transaction, asked: Sequence[str]) -> set[str]:
     """Those of the names (as `held_name` writes them) that waiting orders hold."""
-    return {row["held_name"] for row in tx.execute(_HELD, asked=list(asked))} if asked else set()
+    if not asked:
+        return set()
+    unwritten = {row["held_name"] for row in tx.unwritten(_L)} & set(asked)
+    return unwritten | {row["held_name"] for row in tx.stored(_HELD, asked=list(asked))}
 
 
 def held_name(place: str, kind: str, name: str) -> str:
@@ -195,7 +198,7 @@ def counts(tx: Transaction) -> dict[str, int]:
 
 def rules_at(tx: Transaction, tenant_ids: Sequence[str]) -> list[model.Rule]:
     """Approval rules that stand at any of the tenants."""
-    return [_rule(row) for row in tx.execute(_RULES_AT, tenants=list(tenant_ids))]
+    return [rule for rule in tx.known(_IN_FORCE, _rules) if rule.tenant_id in tenant_ids]
 
 
 def rule(tx: Transaction, name: str) -> model.Rule | None:
@@ -307,6 +310,10 @@ def _decision(row: dict[str, Any]) -> model.Decision:
         document_no=row["document_no"],
         decided_at=clock.from_us(row["decided_at"]),
     )
+
+
+def _rules(rows: Sequence[dict[str, Any]]) -> tuple[model.Rule, ...]:
+    return tuple(map(_rule, rows))
 
 
 def _rule(row: dict[str, Any]) -> model.Rule:

@@ -5,7 +5,7 @@ from typing import Final
 
 from orders import model
 
-FREE_OF_APPROVAL: Final = frozenset({"start", "stop", "restart", "delete", "undelete"})
+FREE_OF_APPROVAL: Final = frozenset({"start", "stop", "restart", "update", "delete", "undelete"})
 """Actions that add nothing: they never need an approval."""
 
 ENDED: Final = frozenset(

@@ -24,6 +24,36 @@ def chosen(known: Sequence[model.Pool], places: Iterable[model.Place], wish: rul
     return _best(open_places, wish.amounts)
 
 
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Level:
+    """How well a tenant must be protected, and which rule says so."""
+
+    tenant: str  # code
+    protection_level: int
+    rule: str
+
+
+def refuse_lower(known: Sequence[model.Pool], places: Iterable[model.Place], wish: rules.Wish, level: Level) -> None:
+    """Raises pool.protection_level where only pools below the level would take a wish; it asks for no room.  Raises pool.unknown.
+
+    `wish.protection_level` is 1: what would take it, were it not for the level.
+    """
+    if wish.pool and wish.pool not in {each.code for each in known}:
+        raise faults.UNKNOWN(pool=wish.pool[:64])
+    fitting = {each.id: each for each in known if not rules.unfit(each, wish)}
+    takers = {place.pool_id for place in rules.matching(places, wish)} & fitting.keys()
+    levels = {fitting[pool_id].code: fitting[pool_id].protection_level for pool_id in takers}
+    if levels and max(levels.values()) < level.protection_level:
+        each = sorted(levels.items())
+        shown = {
+            "en": ", ".join(f"{code} level {number}" for code, number in each),
+            "zh": "，".join(f"{code} {number} 级" for code, number in each),
+        }
+        raise faults.PROTECTION_LEVEL(
+            tenant=level.tenant, level=level.protection_level, pools=dict(each), shown=shown, rule=level.rule
+        )
+
+
 class Rooms:
     """The room of all places, in memory: each request takes from it as an order would."""
 

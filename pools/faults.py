@@ -29,6 +29,16 @@ NONE: Final = errors.Fault(
     mend_en="leave --zone, --class or --pool out, or ask cloud operations: govpool pool list",
     mend_zh="请去掉 --zone、--class 或 --pool，或联系云平台运维：govpool pool list",
 )
+PROTECTION_LEVEL: Final = errors.Fault(
+    "pool.protection_level",
+    Kind.CONFLICT,
+    en="{tenant} is of protection level {level}, and what would take this is below it ({shown[en]}): a cloud carries no system of a"
+    " higher level than its own, {rule}",
+    zh="{tenant} 的等保级别为 {level} 级，而可承载的资源池级别较低（{shown[zh]}）：云计算平台不得承载高于其安全保护等级的业务应用系统，{rule}",
+    mend_en="choose a pool of level {level} or higher, or ask cloud operations for one: govpool pool list",
+    mend_zh="请选用等保 {level} 级及以上的资源池，或联系云平台运维：govpool pool list",
+)
+"""Values: tenant, level, pools (code -> its level), shown (them as a sentence), rule (the article, as the setting protection_rule names it)."""
 FULL: Final = errors.Fault(
     "pool.full",
     Kind.QUOTA,

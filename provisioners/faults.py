@@ -60,6 +60,22 @@ ACTION_UNKNOWN: Final = errors.Fault(
     mend_en="choose one of {known}",
     mend_zh="请从 {known} 中选择",
 )
+UNCHANGED: Final = errors.Fault(
+    "resource.unchanged",
+    errors.Kind.CONFLICT,
+    en="{name} is so already: {action} would change nothing",
+    zh="{name} 已是如此，{action} 不会带来任何变化",
+    mend_en="govpool resource show {resource}",
+    mend_zh="govpool resource show {resource}",
+)
+SURGE: Final = errors.Fault(
+    "resource.surge",
+    errors.Kind.QUOTA,
+    en="while {name} is rolled it needs {number} replicas more for a while ({amounts}), and they do not fit: {why[en]}",
+    zh="{name} 滚动更新期间需临时增加 {number} 个副本（{amounts}），无法容纳：{why[zh]}",
+    mend_en="replace one at a time without a surge: govpool container {action} {name} --max-surge 0 --max-unavailable 1",
+    mend_zh="可不增加副本、逐个替换：govpool container {action} {name} --max-surge 0 --max-unavailable 1",
+)
 PROTECTED: Final = errors.Fault(
     "resource.protected",
     errors.Kind.CONFLICT,

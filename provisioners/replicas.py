@@ -8,6 +8,8 @@ than the app has, a percentage rounded up; `max_unavailable` fewer, a percentage
 from collections.abc import Mapping
 from typing import Any, Final
 
+BOUNDS: Final = ("min_replicas", "max_replicas", "target_cpu_percent")
+"""Fields of an app whose number of replicas the cloud chooses; absent or 0 in any other."""
 DEFAULT_SHARE: Final = "25%"
 """Kubernetes' own for both bounds of a rolling replacement."""
 

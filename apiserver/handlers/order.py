@@ -28,6 +28,20 @@ class LineSpec(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     disk_class: _Short = ""
     replicas: Annotated[int, msgspec.Meta(ge=1, le=1000)] | None = None
     port: Annotated[int, msgspec.Meta(ge=1, le=65535)] | None = None
+    min_replicas: (
+        Annotated[
+            int, msgspec.Meta(ge=1, le=1000, description="with max_replicas: the cloud chooses within them; the maximum is counted")
+        ]
+        | None
+    ) = None
+    max_replicas: Annotated[int, msgspec.Meta(ge=1, le=1000)] | None = None
+    target_cpu_percent: Annotated[int, msgspec.Meta(ge=1, le=100, description="of the CPU asked for, that it keeps to")] | None = (
+        None
+    )
+    max_surge: Annotated[
+        str, msgspec.Meta(max_length=8, description="replicas more while they are replaced, '1' or '25%'; counted before it starts")
+    ] = ""
+    max_unavailable: Annotated[str, msgspec.Meta(max_length=8, description="replicas fewer meanwhile, likewise")] = ""
     zone: _Short = ""
     service_class: _Short = ""
     pool: _Short = ""
@@ -42,7 +56,9 @@ class LineSpec(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
 class Line(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     """One wish: an action on a new or an existing resource."""
 
-    action: Annotated[_Word, msgspec.Meta(description="create, resize, scale, start, stop, restart, delete, undelete, extend, move")]
+    action: Annotated[
+        _Word, msgspec.Meta(description="create, resize, scale, update, start, stop, restart, delete, undelete, extend, move")
+    ]
     kind: Annotated[_Word, msgspec.Meta(description="VirtualMachine, Volume or ContainerApp; Project to move one whole")]
     resource: Annotated[_Short, msgspec.Meta(description="id or name of an existing resource")] | None = None
     spec: LineSpec = msgspec.field(default_factory=LineSpec)
@@ -104,7 +120,8 @@ def submit(call: route.Call) -> case.UseCase:
         to=body.to,
         dry_run=call.dry_run,
     )
-    return order.submit(wish, bin_days=call.wiring.settings.recycle_days)
+    settings = call.wiring.settings
+    return order.submit(wish, bin_days=settings.recycle_days, protection_rule=settings.protection_rule)
 
 
 def list_orders(tx: Transaction, call: route.Call) -> Any:
@@ -168,6 +185,11 @@ def _wished(line: Line) -> reservation.LineWish:
             disk_class=spec.disk_class,
             replicas=spec.replicas,
             port=spec.port,
+            min_replicas=spec.min_replicas,
+            max_replicas=spec.max_replicas,
+            target_cpu_percent=spec.target_cpu_percent,
+            max_surge=spec.max_surge,
+            max_unavailable=spec.max_unavailable,
         ),
     )
 

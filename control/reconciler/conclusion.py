@@ -10,7 +10,7 @@ import structlog
 
 from control.reconciler import call, clouds, ending
 from control.reconciler import job as jobs
-from provisioners import changes, contract, model, rules
+from provisioners import changes, contract, model, replicas, rules
 from provisioners import service as provisioners
 from provisioners.contract import Done, Facts, Landed, Revoked, Waiting
 from provisioners.model import Outcome, State
@@ -76,7 +76,9 @@ def _answered(
     if facts is None:
         raise TypeError(f"{answer!r} is no answer to {job.step}")
     known = provisioners.store_facts(tx, resource, facts)
-    return _done(tx, job, known) if isinstance(answer, Done) else known
+    if isinstance(answer, Done):
+        return _done(tx, job, known)
+    return provisioners.store(tx, known, ending.rescaled(tx, known)) if _rescaled(resource, facts) else known
 
 
 def _done(tx: Transaction, job: jobs.Job, known: model.Resource) -> model.Resource:
@@ -179,7 +181,8 @@ def _seen(tx: Transaction, job: jobs.Job, answer: call.Seen, resource: model.Res
 
 
 def drifted(tx: Transaction, resource: model.Resource, facts: contract.Facts) -> model.Resource:
-    """The cloud shows it otherwise than the row: store it, and say so to metering if it runs or stands still otherwise."""
+    """The cloud shows it otherwise than the row: store it, and say so to metering if it runs or stands still otherwise, or if its own
+    autoscaler chose another number of replicas."""
     if resource.state is State.LOST:
         return ending.found_again(tx, resource, facts)
     changed = changes.learnt(resource, facts, tx.now())
@@ -189,7 +192,19 @@ def drifted(tx: Transaction, resource: model.Resource, facts: contract.Facts) ->
         and facts.state in (contract.State.RUNNING, contract.State.STOPPED)
     ):
         changed = ending.drifted(tx, changed)
+    elif _rescaled(resource, facts):
+        changed = ending.rescaled(tx, changed)
     return provisioners.store(tx, resource, changed)
+
+
+def _rescaled(resource: model.Resource, facts: contract.Facts) -> bool:
+    """Whether the cloud chose another number of replicas, as it may within the bounds: more or less is used, nothing is to be mended."""
+    return (
+        resource.built
+        and replicas.autoscaled(resource.spec)
+        and facts.state in (contract.State.RUNNING, contract.State.STOPPED)
+        and dict(facts.amounts) != dict(resource.facts.amounts)
+    )
 
 
 def _close(

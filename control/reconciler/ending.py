@@ -104,6 +104,12 @@ def drifted(tx: Transaction, resource: model.Resource) -> model.Resource:
     return changed
 
 
+def rescaled(tx: Transaction, resource: model.Resource) -> model.Resource:
+    """The cloud chose another number of replicas within the bounds: that many are used since it says.  Quota and room stay at the maximum,
+    and no line is trailed: the cloud does what it was told to."""
+    return used(tx, resource, _as_said(resource.facts.changed_at, tx.now()))
+
+
 def used(tx: Transaction, resource: model.Resource, at: datetime.datetime) -> model.Resource:
     """Append the usage event that says the resource's state from `at` on; never before its last one.  The row with the next sequence."""
     return used_each(tx, [resource], at)[0]
@@ -121,7 +127,9 @@ def _said(resource: model.Resource, at: datetime.datetime, source: str) -> tuple
     """The next event of a resource, and the row that has said it."""
     moment = at if resource.usage_at is None else max(at, resource.usage_at)
     present = resource.before if resource.pending and resource.before else resource  # a change under way is not there yet
-    scaled = replicas.autoscaled(present.spec) and not resource.ended  # the cloud chose how many within the bounds: that many are used
+    scaled = (
+        replicas.autoscaled(present.spec) and not resource.ended
+    )  # the cloud chose how many within the bounds: that many are used
     event = metering_model.UsageEvent(
         id=f"{resource.id}.{resource.usage_sequence + 1}",
         source=source,
@@ -163,8 +171,8 @@ def trail(tx: Transaction, resource: model.Resource, action: str, reason: model.
 
 
 def _hold(tx: Transaction, resource: model.Resource, amounts: Mapping[str, int]) -> None:
-    """Confirm what it holds.  During a change of its size it held the greater of both, with a surge on top while it was rolled; only then is there anything to give back, for a
-    waiting order may hold more for it than the row knows of.
+    """Confirm what it holds.  During a change it held the greater of both sizes, and what was added while it was rolled; only then is there
+    anything to give back, for a waiting order may hold more for it than the row knows of.
     """
     if resource.before is not None and (resource.before.surge or resource.before.amounts != resource.amounts):
         quotas.change(tx, holder=resource.id, amounts=amounts)

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 import typer
 
 from apiclient import client as api
-from cli import output, session
+from cli import amounts, output, session
 from cli.texts import say
 
 app = session.app(say("the tree of authorities and departments", "单位与部门"))
@@ -30,6 +30,26 @@ _DETAILS: list[output.Column] = [
 _Code = Annotated[str, typer.Argument(metavar="TENANT", help=say("tenant code", "单位代码"))]
 _From = Annotated[
     str, typer.Option("--valid-from", help=say("since when (2026-10-01T00:00:00+08:00); now if left out", "生效时间；省略为当前"))
+]
+
+_Over = Annotated[
+    bool,
+    typer.Option(
+        "--allow-over",
+        help=say("let a limit be less than what is used: then only shrinking passes", "允许上限低于已用量：此后只允许缩减"),
+    ),
+]
+_MERGED: list[output.Column] = [
+    (say("TENANT", "单位"), "tenant"),
+    (say("INTO", "并入"), "into"),
+    (say("STATE", "状态"), "state"),
+    (say("PROJECTS", "项目"), lambda row: [_becomes(each) for each in row["projects"]]),
+    (say("RESOURCES", "资源"), "resources"),
+    (say("TENANTS BELOW", "下级"), lambda row: row.get("tenants", [])),
+    (say("GRANTS", "配额"), lambda row: [_grown(each) for each in row.get("grants", [])]),
+    (say("WAITING ORDERS", "待审批订单"), lambda row: row.get("waiting_orders", "")),
+    (say("APPROVAL RULES", "审批规则"), lambda row: row.get("approval_rules", [])),
+    (say("ROLES ENDED", "终止的角色"), lambda row: [f"{each['account']} {each['role']}" for each in row.get("roles_ended", [])]),
 ]
 
 
@@ -133,10 +153,36 @@ def move_tenant(
     code: _Code,
     parent: Annotated[str, typer.Option(help=say("the new parent", "新上级"))],
     valid_from: _From = "",
+    allow_over: _Over = False,
 ) -> None:
     """Move."""
-    body = {"parent": parent, "valid_from": valid_from}
+    body = {"parent": parent, "valid_from": valid_from, "allow_over": allow_over}
     output.show(ctx, session.client(ctx).post(api.path("/v1/tenants/{}/move", code), body), columns=_DETAILS)
+
+
+@app.command(
+    "merge",
+    help=say(
+        "Merge a tenant into another for ever; a second person gives the same command. --dry-run shows what goes over.",
+        "将单位并入另一单位（不可撤销）；须由第二人执行同一命令。--dry-run 仅预览。",
+    ),
+)
+def merge_tenant(
+    ctx: typer.Context,
+    code: _Code,
+    into: Annotated[str, typer.Option("--into", help=say("code of the tenant that takes everything", "接收单位代码"))],
+    valid_from: _From = "",
+    allow_over: _Over = False,
+    prefix: Annotated[str, typer.Option(help=say("put before the codes of projects that clash", "重名项目的代码前缀"))] = "",
+) -> None:
+    """Merge."""
+    question = say(f"Merge {code} into {into} for ever? Its roles end.", f"将 {code} 永久并入 {into}？其角色将终止。")
+    session.confirm(ctx, question, name=code)
+    body = {"into": into, "valid_from": valid_from, "allow_over": allow_over, "prefix": prefix}
+    done = session.client(ctx).post(api.path("/v1/tenants/{}/merge", code), body)
+    output.show(ctx, done, columns=_MERGED)
+    if done["state"] == "asked":
+        session.tell(say("another person must give the same command within 7 days", "须由第二人在 7 天内执行同一命令方可生效"))
 
 
 @app.command(
@@ -250,3 +296,17 @@ def _export(client: api.Client, code: str, file: str) -> None:
         return
     with open(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as stream:  # it holds personal data
         stream.write(content)
+
+
+def _becomes(project: dict[str, str]) -> str:
+    """A project that goes over, with its new code if it gets one."""
+    old, new = project["project"], project["becomes"]
+    return old if old == new else f"{old} -> {new}"
+
+
+def _grown(grant: dict[str, Any]) -> str:
+    """What becomes of a grant of the tenant that takes."""
+    name = grant["name"]
+    before, after = amounts.outside(name, grant["granted_before"]), amounts.outside(name, grant["granted"])
+    over = say(", over by {}", "，超出 {}").format(amounts.outside(name, grant["over_by"])) if grant["over_by"] else ""
+    return f"{name} {before} -> {after}{over}"

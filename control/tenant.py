@@ -4,6 +4,7 @@ The tree, the money and the cloud meet here: a dated change may not reach behind
 grants along both paths, and a tenant is closed only when nothing of it lives any more.
 """
 
+import dataclasses
 import datetime
 from typing import Annotated, Any, Final
 
@@ -19,7 +20,7 @@ from provisioners.records import resources
 from quotas import grants
 from quotas import service as quotas
 from store.transaction import Transaction
-from tenants import faults, model, people, service, tree
+from tenants import faults, merging, model, people, service, tree
 
 API_VERSION: Final = "govpool/v1"
 
@@ -71,8 +72,10 @@ def update_tenant(code: str, values: dict[str, Any], *, valid_from: str = "", if
     return case.UseCase(action="tenant.update", permit=_asked(code, "update"), effect=effect)
 
 
-def move_tenant(code: str, parent: str, *, valid_from: str = "", if_match: int | None = None) -> case.UseCase:
-    """Put a department, with all below it, under another parent; the right is needed at both places."""
+def move_tenant(
+    code: str, parent: str, *, valid_from: str = "", if_match: int | None = None, allow_over: bool = False
+) -> case.UseCase:
+    """Put a department, with all below it and all that it holds, under another parent; the right is needed at both places."""
 
     def permit(tx: Transaction, who: model.Principal) -> model.Permit:
         allowed = access.tenant(tx, who, code, "move", "tenant")[1]
@@ -82,8 +85,8 @@ def move_tenant(code: str, parent: str, *, valid_from: str = "", if_match: int |
     def effect(tx: Transaction, who: model.Principal, _: model.Permit) -> case.Answer:
         tenant = _seen(tx, code, if_match)
         before = _facts(tx, tenant)
-        after = _moved(tx, tenant, parent, valid_from)
-        return _answer(tx, before, after)
+        after = _moved(tx, tenant, parent, valid_from, allow_over=allow_over)
+        return dataclasses.replace(_answer(tx, before, after), facts={"allow_over": "true"} if allow_over else {})
 
     return case.UseCase(action="tenant.move", permit=permit, effect=effect)
 
@@ -175,6 +178,9 @@ def shown(tx: Transaction, tenant: model.Tenant) -> dict[str, Any]:
     codes = {each.id: each.code for each in service.by_ids(tx, [tenant.payer_id, tenant.parent_id]).values()}
     made = _document(tenant, codes)
     made["status"]["path"] = service.path_codes(tx, tenant.id)[::-1]
+    merged = merging.find(tx, tenant.id) if tenant.state is model.State.CLOSED else None
+    if merged is not None and merged.merged_at is not None:
+        made["status"] |= {"merged_into": service.by_id(tx, merged.into_id).code, "merged_at": clock.text(merged.merged_at)}
     return made
 
 
@@ -192,7 +198,7 @@ def refuse_living(tx: Transaction, tenant: model.Tenant) -> None:
             raise faults.NOT_EMPTY(tenant=tenant.code, count=count, what=what)
 
 
-def _moved(tx: Transaction, tenant: model.Tenant, parent: str, valid_from: str) -> model.Tenant:
+def _moved(tx: Transaction, tenant: model.Tenant, parent: str, valid_from: str, *, allow_over: bool = False) -> model.Tenant:
     """Move a tenant and carry what its subtree holds of the quotas from the old ancestors to the new."""
     above = service.path_ids(tx, tenant.id)[1:]
     after = tree.move(
@@ -202,7 +208,8 @@ def _moved(tx: Transaction, tenant: model.Tenant, parent: str, valid_from: str) 
         valid_from=_moment(valid_from),
         not_before=metering.issued_until(tx),
     )
-    grants.move_subtree(tx, tenant_id=tenant.id, above_before=above, above_after=service.path_ids(tx, tenant.id)[1:])
+    now = service.path_ids(tx, tenant.id)[1:]
+    grants.move_subtree(tx, tenant_id=tenant.id, above_before=above, above_after=now, allow_over=allow_over)
     return after
 
 

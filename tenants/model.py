@@ -50,6 +50,18 @@ class Tenant:
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Merge:
+    """A tenant that becomes, or became, part of another; `terms` are what the two persons agreed to, canonical JSON."""
+
+    tenant_id: str
+    into_id: str
+    terms: str
+    asked_by: str  # person
+    asked_at: datetime.datetime
+    merged_at: datetime.datetime | None  # None while it waits for the second person
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Place:
     """Where a tenant stood at one moment, what it was called and who paid.  Statements keep this of their month."""
 

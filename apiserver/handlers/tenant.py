@@ -1,14 +1,15 @@
 """Routes of tenants and their members."""
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import msgspec
 
 from apiserver import page, route
-from control import case, export, member, tenant
+from control import case, export, member, merge, tenant
 
 Code = Annotated[str, msgspec.Meta(min_length=1, max_length=63)]
 Name = Annotated[str, msgspec.Meta(min_length=1, max_length=100)]
+Over = Annotated[bool, msgspec.Meta(description="let a limit be less than what is used; only shrinking passes until it fits")]
 Moment = Annotated[str, msgspec.Meta(max_length=40, description="ISO 8601 with offset; empty: now")]
 
 
@@ -41,6 +42,34 @@ class Move(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
 
     parent: Code
     valid_from: Moment = ""
+    allow_over: Over = False
+
+
+class Merge(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
+    """Into which tenant one is merged; a second person says exactly the same."""
+
+    into: Code
+    valid_from: Moment = ""
+    allow_over: Over = False
+    prefix: Annotated[str, msgspec.Meta(max_length=32, description="put before the codes of projects that clash")] = ""
+
+
+class Merged(msgspec.Struct, kw_only=True):
+    """What went over, or (`asked`) what would; `roles_ended` are granted anew where they are needed."""
+
+    tenant: str
+    into: str
+    state: Literal["asked", "merged"]
+    resources: int
+    projects: list[dict[str, str]]
+    reported: int | msgspec.UnsetType = msgspec.UNSET
+    tenants: list[str] | msgspec.UnsetType = msgspec.UNSET
+    grants: list[dict[str, Any]] | msgspec.UnsetType = msgspec.UNSET
+    waiting_orders: int | msgspec.UnsetType = msgspec.UNSET
+    approval_rules: list[str] | msgspec.UnsetType = msgspec.UNSET
+    pays_for: list[str] | msgspec.UnsetType = msgspec.UNSET
+    accounts: int | msgspec.UnsetType = msgspec.UNSET
+    roles_ended: list[dict[str, str]] | msgspec.UnsetType = msgspec.UNSET
 
 
 class NewMember(member.Spec, kw_only=True):
@@ -135,8 +164,25 @@ def update_tenant(call: route.Call) -> case.UseCase:
 def move_tenant(call: route.Call) -> case.UseCase:
     """Put a tenant, with all below it, under another parent."""
     return tenant.move_tenant(
-        call.path["tenant"], call.body.parent, valid_from=call.body.valid_from, if_match=call.context.if_match
+        call.path["tenant"],
+        call.body.parent,
+        valid_from=call.body.valid_from,
+        if_match=call.context.if_match,
+        allow_over=call.body.allow_over,
     )
+
+
+def merge_tenant(call: route.Call) -> case.UseCase:
+    """Merge a tenant into another for ever: asked for by one person (202), agreed to by a second; `dry_run` shows what would go over."""
+    body = call.body
+    terms = merge.Terms(
+        tenant=call.path["tenant"],
+        into=body.into,
+        valid_from=body.valid_from,
+        allow_over=body.allow_over,
+        prefix=body.prefix,
+    )
+    return merge.merge(terms, dry_run=call.dry_run)
 
 
 def freeze_tenant(call: route.Call) -> case.UseCase:
@@ -177,6 +223,7 @@ ROUTES = [
     route.read("GET", "/v1/tenants/{tenant}/history", "tenant.history", show_history, query=page.Query, answer=page.Page[Fact]),
     route.read("GET", "/v1/tenants/{tenant}/export", "tenant.export", export_tenant, media="application/x-ndjson"),
     route.change("POST", "/v1/tenants/{tenant}/move", "tenant.move", move_tenant, body=Move, answer=Tenant),
+    route.change("POST", "/v1/tenants/{tenant}/merge", "tenant.merge", merge_tenant, body=Merge, answer=Merged),
     route.change("POST", "/v1/tenants/{tenant}/freeze", "tenant.freeze", freeze_tenant, answer=Tenant),
     route.change("POST", "/v1/tenants/{tenant}/unfreeze", "tenant.unfreeze", unfreeze_tenant, answer=Tenant),
     route.change("POST", "/v1/tenants/{tenant}/offboard", "tenant.offboard", offboard_tenant, answer=Tenant),

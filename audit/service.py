@@ -22,30 +22,38 @@ PAGE: Final = 1000
 _SAID: Final = tuple(field.name for field in dataclasses.fields(model.Line))
 _T: Final = tables.TRAIL
 _HEAD: Final = sa.select(_T.c.seq, _T.c.chain_hash).order_by(_T.c.seq.desc()).limit(1)
-_APPEND: Final = sa.insert(_T)
+_LAST: Final = "audit.last"
+"""Key of what the batch keeps: position and chain hash of the newest line."""
 _AFTER: Final = sa.select(_T).where(_T.c.seq > sa.bindparam("after")).order_by(_T.c.seq).limit(PAGE)
 
 
 def append(tx: Transaction, line: model.Line) -> int:
     """Append one line; returns its position."""
-    head = tx.one(_HEAD)
-    seq, previous = (1, rules.START) if head is None else (head["seq"] + 1, bytes(head["chain_hash"]))
+    last: tuple[int, bytes] | None = tx.recall(_LAST)
+    if last is None:
+        row = tx.one(_HEAD)
+        last = (0, rules.START) if row is None else (row["seq"], bytes(row["chain_hash"]))
+    seq, previous = last[0] + 1, last[1]
     said = {name: getattr(line, name) for name in _SAID}
     content = canonical.dumps({**said, "seq": seq, "at": clock.text(tx.now())})
     leaf = rules.leaf_hash(content)
-    tx.execute(
-        _APPEND,
-        seq=seq,
-        at=clock.to_us(tx.now()),
-        actor=line.actor,
-        tenant_id=line.tenant_id,
-        object_id=line.object_id,
-        action=line.action,
-        outcome=str(line.outcome),
-        content=content,
-        leaf_hash=leaf,
-        chain_hash=rules.chained(previous, leaf),
+    chain = rules.chained(previous, leaf)
+    tx.later(
+        _T,
+        {
+            "seq": seq,
+            "at": clock.to_us(tx.now()),
+            "actor": line.actor,
+            "tenant_id": line.tenant_id,
+            "object_id": line.object_id,
+            "action": line.action,
+            "outcome": str(line.outcome),
+            "content": content,
+            "leaf_hash": leaf,
+            "chain_hash": chain,
+        },
     )
+    tx.keep(_LAST, (seq, chain), _T)
     return seq
 
 

@@ -286,10 +286,12 @@ def _guarded(tx: Transaction, place: tuple[str, str, str], amounts: Mapping[str,
 def hold(tx: Transaction, holder: str, place: tuple[str, str, str], amounts: Mapping[str, int]) -> bool:
     """A hold with its amounts; False if the holder has one, and then nothing is written.  One statement on PostgreSQL.
 
-    Where rows are written later, a holder that has one already is found when the batch runs again.
+    Where rows are written later, a holder that has one in the database is found when the batch runs again.
     """
     at = dict(zip(("pool_id", "zone", "service_class"), place, strict=True))
     if tx.deferring:
+        if any(row["holder"] == holder for row in tx.unwritten(tables.HOLDS)):
+            return False
         tx.later(tables.HOLDS, {"holder": holder, **at, "state": "reserved"})
         tx.later(tables.AMOUNTS, *_amount_rows(holder, amounts))
         return True

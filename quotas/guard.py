@@ -33,6 +33,7 @@ def draw(tx: Transaction, path: Sequence[str], amounts: Mapping[str, int]) -> No
     What a waiting move will bring is kept free for it (`quotas.incoming`).  Room that came free between the refusal and the look at its reasons
     (possible only outside of the lane) is tried for once more.
     """
+    records.foresee(tx, path)
     for _ in range(2):
         drawn: list[tuple[str, dict[str, int]]] = []
         fits = _risen_through(tx, path, amounts, drawn)
@@ -51,6 +52,7 @@ def draw(tx: Transaction, path: Sequence[str], amounts: Mapping[str, int]) -> No
 def give_back(tx: Transaction, path: Sequence[str], amounts: Mapping[str, int]) -> None:
     """Give `amounts` back at the leaf of `path`, and above what had risen.  Always passes."""
     sinking = dict(amounts)
+    records.foresee(tx, path)
     for tenant_id in path:
         if not sinking:
             return

@@ -24,7 +24,7 @@ _ASSIGN_ALL: Final = sa.update(_R).where(_R.c.tenant_id == sa.bindparam("from_id
 
 def incoming(tx: Transaction) -> list[dict[str, Any]]:
     """order_id, name, from_id, tenant_id and amount of all that is coming, by order and name."""
-    return tx.execute(_ALL)
+    return tx.known(_ALL, list)
 
 
 def expect(tx: Transaction, order_id: str, from_id: str, tenant_id: str, amounts: Mapping[str, int]) -> None:

@@ -15,7 +15,6 @@ _R: Final = tables.RECALLS
 _INSERT: Final = sa.insert(_R)
 _FIND: Final = sa.select(_R).where(_R.c.id == sa.bindparam("id"))
 _GOING_ON: Final = sa.select(_R).where(_R.c.ended_at.is_(None)).order_by(_R.c.id)
-_PRESSED: Final = _GOING_ON.where(columns.among(_R.c.name, "names"))
 _AT: Final = _GOING_ON.where(_R.c.tenant_id == sa.bindparam("tenant_id"))
 _LISTED: Final = sa.select(_R).where(_R.c.id < sa.bindparam("before")).order_by(_R.c.id.desc()).limit(sa.bindparam("count"))
 _LISTED_OF: Final = _LISTED.where(columns.among(_R.c.tenant_id, "tenant_ids"))
@@ -39,8 +38,7 @@ def find(tx: Transaction, recall_id: str) -> model.Recall | None:
 
 def going_on(tx: Transaction, names: Sequence[str] | None) -> list[model.Recall]:
     """Recalls of some names (None: of all) that have not ended, oldest first."""
-    rows = tx.execute(_GOING_ON) if names is None else tx.execute(_PRESSED, names=list(names))
-    return [_recall(row) for row in rows]
+    return [recall for recall in tx.known(_GOING_ON, _recalls) if names is None or recall.name in names]
 
 
 def at(tx: Transaction, tenant_id: str) -> list[model.Recall]:
@@ -67,6 +65,10 @@ def remind(tx: Transaction, recall_id: str) -> bool:
 
 def _stored(value: Any) -> Any:
     return clock.to_us(value) if isinstance(value, datetime.datetime) else value
+
+
+def _recalls(rows: list[dict[str, Any]]) -> tuple[model.Recall, ...]:
+    return tuple(map(_recall, rows))
 
 
 def _recall(row: dict[str, Any]) -> model.Recall:

@@ -211,10 +211,12 @@ def reserve(tx: Transaction, tenant_id: str, amounts_of: Mapping[str, Mapping[st
     """Reservations of one tenant, holder -> amounts; the holders that have one already, for which nothing was written.
 
     One statement on PostgreSQL (a round trip costs more than the work), short ones on SQLite.  Where rows are written later, a holder that has one
-    already is found when the batch runs again.
+    in the database is found when the batch runs again.
     """
     rows = [(holder, name, amount) for holder, amounts in amounts_of.items() for name, amount in amounts.items()]
     if tx.deferring:
+        if holding := [row["holder"] for row in tx.unwritten(tables.RESERVATIONS) if row["holder"] in amounts_of]:
+            return holding
         head = {"tenant_id": tenant_id, "state": "reserved", "expires_at": expires_at_us}
         tx.later(tables.RESERVATIONS, *[{"holder": holder, **head} for holder in amounts_of])
         tx.later(tables.AMOUNTS, *[{"holder": holder, "name": name, "amount": amount} for holder, name, amount in rows])

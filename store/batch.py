@@ -200,7 +200,7 @@ class Batch:
 
     def _insert(self, table: sa.Table, rows: Sequence[_Row]) -> None:
         if rows:
-            self.connection.insert(_statement(self.connection.dialect, table, tuple(rows[0])), rows)
+            self.connection.bulk(_statement(self.connection.dialect, table, tuple(rows[0])), rows)
 
     # -- use cases -------------------------------------------------------------------------------------------------------------------
 

@@ -53,8 +53,8 @@ class Connection(Protocol):
     def many(self, text: str, parameters: Sequence[Mapping[str, Any]]) -> None:
         """Run one statement for each of the parameter sets."""
 
-    def insert(self, text: str, rows: Sequence[Mapping[str, Any]]) -> None:
-        """Run an INSERT of many rows (`store.batch`), which all have the same keys and no lists."""
+    def bulk(self, text: str, rows: Sequence[Mapping[str, Any]]) -> int:
+        """Run a statement for many rows with the same keys and no lists; how many it changed.  On PostgreSQL it takes one array a key."""
 
     def begin(self) -> None:
         """Open a writing transaction under the lane's lock."""
@@ -129,8 +129,8 @@ class SqliteConnection:
     def many(self, text: str, parameters: Sequence[Mapping[str, Any]]) -> None:
         self._raw.executemany(text, [_for_sqlite(row) for row in parameters])
 
-    def insert(self, text: str, rows: Sequence[Mapping[str, Any]]) -> None:
-        self._raw.executemany(text, rows)
+    def bulk(self, text: str, rows: Sequence[Mapping[str, Any]]) -> int:
+        return self._raw.executemany(text, rows).rowcount
 
     def begin(self) -> None:
         self._raw.execute("BEGIN IMMEDIATE")
@@ -212,8 +212,8 @@ class PostgresqlConnection:
         with self._raw.cursor() as cursor:
             cursor.executemany(text, parameters)
 
-    def insert(self, text: str, rows: Sequence[Mapping[str, Any]]) -> None:
-        self._raw.execute(text, {name: [row[name] for row in rows] for name in rows[0]})
+    def bulk(self, text: str, rows: Sequence[Mapping[str, Any]]) -> int:
+        return self._raw.execute(text, {name: [row[name] for row in rows] for name in rows[0]}).rowcount
 
     def begin(self) -> None:
         # One round trip for all; clock_timestamp() and never now(), which is the time before the lock.

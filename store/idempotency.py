@@ -45,13 +45,14 @@ _FIND: Final = sa.select(_A).where(
     _A.c.path == sa.bindparam("path"),
     _A.c.key == sa.bindparam("key"),
 )
-_KEEP: Final = sa.insert(_A)
 _FORGET: Final = sa.delete(_A).where(_A.c.recorded_at < sa.bindparam("before"))
 
 
 def recall(tx: Transaction, request: Request) -> Stored | None:
     """The stored answer, or None.  Raises idempotency.conflict for another request under the key, secret.shown where a secret was given."""
-    row = tx.one(_FIND, account_id=request.account_id, method=request.method, path=request.path, key=request.key)
+    asked = {"account_id": request.account_id, "method": request.method, "path": request.path, "key": request.key}
+    unwritten = (row for row in tx.unwritten(_A) if all(row[name] == value for name, value in asked.items()))
+    row = next(unwritten, None) or next(iter(tx.stored(_FIND, **asked)), None)
     if row is None:
         return None
     if row["request_hash"] != request.request_hash:
@@ -63,17 +64,19 @@ def recall(tx: Transaction, request: Request) -> Stored | None:
 
 def keep(tx: Transaction, request: Request, stored: Stored, *, secret: bool) -> None:
     """Keep the answer in the transaction of its effect; without its body where it holds a secret."""
-    tx.execute(
-        _KEEP,
-        account_id=request.account_id,
-        method=request.method,
-        path=request.path,
-        key=request.key,
-        request_hash=request.request_hash,
-        status=stored.status,
-        body=None if secret else json.dumps(stored.body, ensure_ascii=False),
-        etag=stored.etag,
-        recorded_at=clock.to_us(tx.now()),
+    tx.later(
+        _A,
+        {
+            "account_id": request.account_id,
+            "method": request.method,
+            "path": request.path,
+            "key": request.key,
+            "request_hash": request.request_hash,
+            "status": stored.status,
+            "body": None if secret else json.dumps(stored.body, ensure_ascii=False),
+            "etag": stored.etag,
+            "recorded_at": clock.to_us(tx.now()),
+        },
     )
 
 

@@ -82,13 +82,18 @@ class Transaction:
 
     def known(self, statement: sa.Executable, make: Callable[[list[dict[str, Any]]], T], **parameters: Any) -> T:
         """What `make` makes of the rows, asked once as long as no statement writes to a table that this one names.  Frozen values only."""
-        key = (statement, make, *parameters.values())
+        key = (statement, make, *(tuple(value) if type(value) is list else value for value in parameters.values()))
         found: T | None = self._batch.kept(key)
         if found is None:
             form = _form(statement, self.dialect, parameters)
             found = make(self.execute(statement, **parameters))
             self._batch.keep(key, found, form.named)
         return found
+
+    @property
+    def deferring(self) -> bool:
+        """Whether `later` defers: what the database refuses then is seen when the batch runs again, with every statement at once."""
+        return self._batch.deferring
 
     def recall(self, key: Any) -> Any:
         """What was kept under a key, or None."""

@@ -15,14 +15,10 @@ _B: Final = tables.BOOKS
 _ALL: Final = sa.select(_B).where(_B.c.recorded_at <= sa.bindparam("by_us")).order_by(_B.c.name, _B.c.generation)
 _ONE: Final = sa.select(_B).where(_B.c.name == sa.bindparam("name")).order_by(_B.c.generation.desc()).limit(sa.literal_column("1"))
 _NEWER: Final = _B.alias("newer")
-_IN_FORCE: Final = (
+_LATEST: Final = (
     sa.select(_B)
-    .where(
-        _B.c.valid_from_at <= sa.bindparam("at_us"),
-        ~sa.exists().where(_NEWER.c.name == _B.c.name, _NEWER.c.generation > _B.c.generation),
-    )
+    .where(~sa.exists().where(_NEWER.c.name == _B.c.name, _NEWER.c.generation > _B.c.generation))
     .order_by(_B.c.valid_from_at.desc(), _B.c.recorded_at.desc(), _B.c.name.desc())
-    .limit(sa.literal_column("1"))
 )
 _INSERT: Final = sa.insert(_B)
 
@@ -40,17 +36,12 @@ def find(tx: Transaction, name: str) -> model.PriceBook | None:
 
 
 def in_force(tx: Transaction, at: datetime.datetime) -> model.PriceBook | None:
-    """The book that prices a moment, as known now; asked once in a use case, which may price many resources."""
-    if ("book", at) not in tx.kept:
-        row = tx.one(_IN_FORCE, at_us=clock.to_us(at))
-        tx.kept["book", at] = None if row is None else _book(row)
-    found: model.PriceBook | None = tx.kept["book", at]
-    return found
+    """The book that prices a moment, as known now."""
+    return next((book for book in tx.known(_LATEST, _books) if book.valid_from <= at), None)
 
 
 def insert(tx: Transaction, book: model.PriceBook) -> None:
     """Write down a new generation."""
-    tx.kept.clear()
     tx.execute(
         _INSERT,
         name=book.name,
@@ -59,6 +50,10 @@ def insert(tx: Transaction, book: model.PriceBook) -> None:
         spec=canonical.dumps(books.spec(book)).decode(),
         recorded_at=clock.to_us(book.recorded_at),
     )
+
+
+def _books(rows: list[dict[str, Any]]) -> tuple[model.PriceBook, ...]:
+    return tuple(map(_book, rows))
 
 
 def _book(row: dict[str, Any]) -> model.PriceBook:

@@ -25,7 +25,7 @@ _CODE: Final = transaction.sql(
 
 def authentication(tx: transaction.Transaction, token_hash: str) -> list[dict[str, Any]]:
     """Token, account and person of a token's hash, one row per role held; [] if there is no such token."""
-    return tx.execute(_AUTHENTICATE, hash=token_hash)
+    return tx.known(_AUTHENTICATE, list, hash=token_hash)
 
 
 def insert_token(tx: transaction.Transaction, row: dict[str, Any]) -> None:

@@ -74,7 +74,6 @@ _HISTORY: Final = transaction.sql(
 
 def insert(tx: transaction.Transaction, tenant: model.Tenant, valid_from_us: int) -> None:
     """A tenant with its first facts and its ancestors of the present."""
-    tx.kept.clear()
     tx.execute(_INSERT_TENANT, **_row(tenant), created_at=clock.to_us(tenant.created_at))
     facts = {"parent": tenant.parent_id, "name": tenant.name, "payer": tenant.payer_id}
     ends = {"tenant_id": tenant.id, "valid_from_at": valid_from_us, "valid_to_at": tables.FOREVER_US}
@@ -86,7 +85,6 @@ def insert(tx: transaction.Transaction, tenant: model.Tenant, valid_from_us: int
 
 def update(tx: transaction.Transaction, tenant: model.Tenant) -> None:
     """Write the present of a tenant; its generation grows by one."""
-    tx.kept.clear()
     row = _row(tenant)
     del row["code"], row["generation"]
     tx.execute(_UPDATE, **row)
@@ -94,7 +92,6 @@ def update(tx: transaction.Transaction, tenant: model.Tenant) -> None:
 
 def replant(tx: transaction.Transaction, tenant_id: str, parent_id: str) -> None:
     """Hang the subtree of a tenant under another parent, in the tree of the present."""
-    tx.kept.clear()
     tx.execute(_CUT_ANCESTORS, tenant_id=tenant_id)
     tx.execute(_ADD_ANCESTORS, tenant_id=tenant_id, parent_id=parent_id)
 
@@ -119,13 +116,14 @@ def put_fact(tx: transaction.Transaction, tenant_id: str, fact: str, value: str,
 def upwards(tx: transaction.Transaction, *, column: str, value: str) -> tuple[model.Tenant, ...]:
     """The tenant whose `column` ('id' or 'code') is `value` and its ancestors of the present, leaf first; () if there is none.
 
-    One statement for whoever asks for the tenant, for one above it or for the path, however often a use case does.
+    One statement for whoever asks for the tenant, for one above it or for the path, until somebody changes the tree.
     """
-    found: tuple[model.Tenant, ...] | None = tx.kept.get((column, value))
+    found: tuple[model.Tenant, ...] | None = tx.recall(("upwards", column, value))
     if found is None:
         found = tuple(_tenant(row) for row in tx.execute(_UP_FROM[column], value=value))
         for level, tenant in enumerate(found):
-            tx.kept["id", tenant.id] = tx.kept["code", tenant.code] = found[level:]
+            for key in ("id", tenant.id), ("code", tenant.code):
+                tx.keep(("upwards", *key), found[level:], _T, _A)
     return found
 
 
@@ -219,6 +217,9 @@ def insert_project(tx: transaction.Transaction, project: model.Project, valid_fr
 
 def project(tx: transaction.Transaction, tenant_id: str, code: str) -> model.Project | None:
     """The project of a code in a tenant."""
+    kept: model.Project | None = tx.recall(("project", tenant_id, code))
+    if kept is not None:
+        return kept
     row = tx.one(
         transaction.sql("SELECT * FROM projects WHERE tenant_id = :tenant_id AND code = :code"), tenant_id=tenant_id, code=code
     )
@@ -227,7 +228,7 @@ def project(tx: transaction.Transaction, tenant_id: str, code: str) -> model.Pro
 
 def project_by_id(tx: transaction.Transaction, project_id: str) -> model.Project | None:
     """The project of an id."""
-    kept: model.Project | None = tx.kept.get(("project", project_id))
+    kept: model.Project | None = tx.recall(("project", project_id))
     if kept is not None:
         return kept
     row = tx.one(transaction.sql("SELECT * FROM projects WHERE id = :project_id"), project_id=project_id)
@@ -246,7 +247,6 @@ def projects(tx: transaction.Transaction, tenant_ids: Sequence[str] | None) -> l
 
 def rename_project(tx: transaction.Transaction, project_id: str, name: str) -> None:
     """A new name; the generation grows by one."""
-    tx.kept.clear()
     tx.execute(
         transaction.sql("UPDATE projects SET name = :name, generation = generation + 1 WHERE id = :project_id"),
         project_id=project_id,
@@ -256,10 +256,11 @@ def rename_project(tx: transaction.Transaction, project_id: str, name: str) -> N
 
 def move_project(tx: transaction.Transaction, project_id: str, tenant_id: str, code: str, valid_from_us: int) -> None:
     """Another owner, and a code there, from a moment on that no later owner is known for; the generation grows by one."""
-    tx.kept.clear()
     at = {"project_id": project_id, "valid_from_at": valid_from_us}
     tx.execute(
-        transaction.sql("UPDATE projects SET tenant_id = :tenant_id, code = :code, generation = generation + 1 WHERE id = :project_id"),
+        transaction.sql(
+            "UPDATE projects SET tenant_id = :tenant_id, code = :code, generation = generation + 1 WHERE id = :project_id"
+        ),
         project_id=project_id,
         tenant_id=tenant_id,
         code=code,
@@ -312,7 +313,9 @@ def _tenant(row: dict[str, Any]) -> model.Tenant:
 
 
 def _kept(tx: transaction.Transaction, row: dict[str, Any]) -> model.Project:
-    found = tx.kept["project", row["id"]] = _project(row)
+    found = _project(row)
+    for key in ("project", found.id), ("project", found.tenant_id, found.code):
+        tx.keep(key, found, tables.PROJECTS)
     return found
 
 

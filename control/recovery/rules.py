@@ -9,7 +9,7 @@ from typing import Final
 
 from control.recovery.model import Finding, Happened, Moment, Story
 from primitives import clock
-from provisioners import contract, model
+from provisioners import contract, model, replicas, rules
 
 _USABLE: Final = (contract.State.RUNNING, contract.State.STOPPED)
 
@@ -86,8 +86,17 @@ def taken_back(row: model.Resource, news: Sequence[Moment], now: contract.Facts)
 
 def follows_wish(row: model.Resource, news: Sequence[Moment], now: contract.Facts) -> bool:
     """Whether the change that was under way at the backup has come about since: the cloud showed what it wanted at some time."""
+    if row.action in ("restart", "update"):  # they show in no state and no size, only in what the cloud says of the last one
+        return now.done_generation >= rules.change_generation(row)
     shown = [moment.facts for moment in news] + [now]
-    return any(facts.state is row.power and dict(facts.amounts) == dict(row.amounts) for facts in shown)
+    return any(facts.state is row.power and counted(facts) == dict(row.amounts) for facts in shown)
+
+
+def counted(facts: contract.Facts) -> dict[str, int]:
+    """What quota and room count of what the cloud shows: of an app whose number of replicas it chooses, the most that it may choose."""
+    if not facts.max_replicas or not facts.replicas:
+        return dict(facts.amounts)
+    return replicas.part(facts.amounts, facts.replicas, facts.max_replicas)
 
 
 def _finding(story: Story, row: model.Resource | None, tenants: Collection[str], looked_at: datetime.datetime) -> Finding | None:
@@ -115,6 +124,10 @@ def _of_living(story: Story, row: model.Resource, now: contract.Facts) -> Happen
     if row.desired is model.Desired.BIN and not taken_back(row, news(story, row), now):
         return Happened.BINNED
     if row.desired is model.Desired.BIN or row.state is model.State.LOST:
+        return Happened.CHANGED
+    if row.kind == contract.CONTAINER_APP and story.image not in ("", row.spec.get("image")) and not row.pending:
+        return Happened.CHANGED
+    if counted(now) != counted(row.facts):
         return Happened.CHANGED
     same = now.cloud_id == row.facts.cloud_id and {use(row.facts)} == {
         use(now),

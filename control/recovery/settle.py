@@ -95,7 +95,7 @@ def _born(tx: Transaction, hand: Hand, finding: Finding) -> Resource:
         pool=story.pool,
         zone=facts.zone,
         service_class=facts.service_class,
-        amounts=dict(facts.amounts),
+        amounts=rules.counted(facts),
         spec=ordered or _menu(story.kind, story.image) | _size(story.kind, facts),
         labels=dict(story.labels),
     )
@@ -146,7 +146,7 @@ def _living(tx: Transaction, hand: Hand, row: Resource, finding: Finding, facts:
     known = changes.learnt(_replayed(tx, row, finding, facts), facts, tx.now())
     known = dataclasses.replace(known, attempts_made=max(1, known.attempts_made), next_at=tx.now())
     if facts.state not in _USABLE:  # being built, or given up by the cloud: a worker goes on from here
-        _hold(tx, known, facts.amounts)
+        _hold(tx, known, rules.counted(facts))
         return known
     if row.desired is Desired.BIN and not rules.taken_back(row, finding.news, facts):
         return dataclasses.replace(known, bin_until_at=tx.now() + datetime.timedelta(days=max(1, hand.bin_days)))
@@ -160,9 +160,9 @@ def _living(tx: Transaction, hand: Hand, row: Resource, finding: Finding, facts:
         desired=Desired.UP,
         bin_until_at=None,
         before=None,
-        amounts=dict(facts.amounts),
+        amounts=rules.counted(facts),
         power=facts.state,
-        spec={**row.spec, **_size(row.kind, facts)},
+        spec={**row.spec, **_size(row.kind, facts), **_image(row, finding.story.image)},
         generation=generation,
         observed_generation=generation,
         state=State.CHANGING,
@@ -171,7 +171,7 @@ def _living(tx: Transaction, hand: Hand, row: Resource, finding: Finding, facts:
         order_id="",
         reason=None,
     )
-    _hold(tx, followed, facts.amounts)
+    _hold(tx, followed, followed.amounts)
     return changes.restated(followed, tx.now())
 
 
@@ -242,6 +242,7 @@ def _used(tx: Transaction, row: Resource, moments: Sequence[Moment]) -> Resource
         told = use
         then = dataclasses.replace(
             row,
+            before=None,  # this is what was there then, whatever was wanted
             amounts=dict(moment.facts.amounts) or row.amounts,
             facts=moment.facts,
             state=State.GONE if use is None else State.RUNNING,
@@ -273,15 +274,23 @@ def _size(kind: str, facts: contract.Facts) -> dict[str, Any]:
     disk_class = classes[0] if classes else ""
     if kind == contract.VOLUME:
         return {"disk_class": disk_class}
-    replicas = max(1, facts.replicas) if kind == contract.CONTAINER_APP else 1
+    number = max(1, facts.replicas) if kind == contract.CONTAINER_APP else 1
     plain = plan.physical(facts.amounts)
     names = [
         name
         for name, size in catalog.sizes().items()
-        if plan.physical({one: amount * replicas for one, amount in size.amounts.items()}) == plain
+        if plan.physical({one: amount * number for one, amount in size.amounts.items()}) == plain
     ]
     sized: dict[str, Any] = {"size": names[0] if names else ""}
-    return sized | ({"replicas": replicas} if kind == contract.CONTAINER_APP else {"disk_class": disk_class})
+    if kind != contract.CONTAINER_APP:
+        return sized | {"disk_class": disk_class}
+    bounds = {"min_replicas": facts.min_replicas, "max_replicas": facts.max_replicas}
+    return sized | {"replicas": number} | (bounds if facts.max_replicas else {"min_replicas": 0, "max_replicas": 0})
+
+
+def _image(row: Resource, image: str) -> dict[str, str]:
+    """The image of an app, which an update may have changed since."""
+    return {"image": image} if image and row.kind == contract.CONTAINER_APP else {}
 
 
 def _line(hand: Hand, finding: Finding, before: Resource | None, after: Resource) -> audit_model.Line:

@@ -32,6 +32,8 @@ class Picture:
         self.resources = {row["id"]: row for row in read("SELECT * FROM resources")}
         for row in self.resources.values():
             row["amounts"], row["facts"] = json.loads(row["amounts"]), json.loads(row["facts"])
+            bounded = json.loads(row["spec"]).get("max_replicas")  # the cloud chooses how many; `amounts` are those of the most
+            row["uses"] = row["facts"].get("amounts", row["amounts"]) if bounded else row["amounts"]
         self.open_attempts = read("SELECT * FROM attempts WHERE closed_at IS NULL")
         self.reserved = read(
             "SELECT a.holder, a.name, a.amount, r.tenant_id, r.state FROM quota_amounts a JOIN quota_reservations r ON r.holder = a.holder"
@@ -96,8 +98,12 @@ def _ghosts(seen: Picture) -> Iterator[str]:
                 yield f"{row['id']} is called lost, but its guest is there"
         elif guest is None:
             yield f"ghost: {row['id']} is {row['state']} and has no guest"
-        elif json.loads(guest["amounts"]) != row["amounts"]:
-            yield f"{row['id']} has {guest['amounts']} in the cloud and {row['amounts']} here"
+        elif json.loads(guest["amounts"]) != row["uses"]:
+            yield f"{row['id']} has {guest['amounts']} in the cloud and {row['uses']} here"
+        elif any(amount > row["amounts"].get(name, 0) for name, amount in row["uses"].items()):
+            yield f"{row['id']} uses {row['uses']}, more than the {row['amounts']} that are counted for it"
+        elif guest["surge"] != "{}":
+            yield f"{row['id']} rests, and still has {guest['surge']} on top in the cloud"
         elif (row["state"] in ("stopped", "bin")) != (guest["state"] == "stopped") and row["kind"] != "Volume":
             yield f"{row['id']} is {row['state']} here and {guest['state']} in the cloud"
 
@@ -149,14 +155,16 @@ def _limits(seen: Picture) -> Iterator[str]:
     for row in seen.lab_used:
         used[row["holder"].removeprefix("tenant:")][row["name"]] = row["amount"]
     expected: dict[str, collections.Counter[str]] = collections.defaultdict(collections.Counter)
+    there: dict[str, collections.Counter[str]] = collections.defaultdict(collections.Counter)
     for row in seen.living.values():
         if row["state"] != "lost":
             expected[row["home_tenant"] or row["tenant"]].update(row["amounts"])
+            there[row["home_tenant"] or row["tenant"]].update(row["uses"])
     for tenant_id, tenant in seen.lab_tenants.items():
         limits = json.loads(tenant["limits"])
         living = _positive(expected[tenant["code"]])
-        if used.get(tenant_id, {}) != living:
-            yield f"cloud: {tenant['code']} uses {used.get(tenant_id)} there, and its living resources are {living}"
+        if used.get(tenant_id, {}) != _positive(there[tenant["code"]]):
+            yield f"cloud: {tenant['code']} uses {used.get(tenant_id)} there, and its living resources are {there[tenant['code']]}"
         if limits != living and not any(row["state"] == "lost" for row in seen.living.values()):
             yield f"cloud: the native limit of {tenant['code']} is {limits}, and its living resources are {living}"
 
@@ -222,9 +230,9 @@ def _use(seen: Picture) -> Iterator[str]:
         elif event is None:
             yield f"use: nothing was ever said of {row['id']}, which is {row['state']}"
         elif row["kind"] != "Volume" and (
-            event["state"] != said.get(row["state"]) or json.loads(event["amounts"]) != row["amounts"]
+            event["state"] != said.get(row["state"]) or json.loads(event["amounts"]) != row["uses"]
         ):
-            yield f"use: {row['id']} is {row['state']} {row['amounts']} and was last said to be {event['state']} {event['amounts']}"
+            yield f"use: {row['id']} is {row['state']} {row['uses']} and was last said to be {event['state']} {event['amounts']}"
 
 
 def _state(seen: Picture, resource_id: str) -> str:

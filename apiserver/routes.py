@@ -18,6 +18,7 @@ MODULES: Final = (
     "pool",
     "grant",
     "recall",
+    "quota_check",
     "template",
     "resource",
     "lease",

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 import typer
 
 from apiclient import client as api
-from cli import amounts, failure, output, quota_recall, quota_trial, session
+from cli import amounts, failure, output, quota_check, quota_recall, quota_trial, session
 from cli.texts import say
 
 app = session.app(say("grants over the tenant tree", "配额"))
@@ -195,6 +195,7 @@ def names(ctx: typer.Context) -> None:
 
 quota_recall.add_to(app)
 quota_trial.add_to(app)
+quota_check.add_to(app)
 
 
 def _options(cpu: str, ram: str, disk: str) -> dict[str, str]:

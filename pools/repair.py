@@ -45,6 +45,9 @@ def holds(tx: Transaction) -> dict[str, model.Hold]:
     return records.holds(tx)
 
 
+find = records.find
+
+
 def add_again(tx: Transaction) -> list[Difference]:
     """Write what each place holds as it follows; what was different.  What does not fit is an excess."""
     found = differences(tx)

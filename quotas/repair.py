@@ -34,6 +34,9 @@ def reservations(tx: Transaction) -> dict[str, model.Reservation]:
     return records.reservations(tx)
 
 
+find = records.find
+
+
 def add_again(tx: Transaction, name: str) -> list[model.Difference]:
     """Write every derived number of one name as it follows; what was different.
 

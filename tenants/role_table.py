@@ -88,6 +88,7 @@ _VERBS: Final[dict[model.Role, dict[str, str]]] = {
     # Looks: leadership, supervisors.  At the root it also sees the machinery, and may scrape /metrics.
     model.Role.VIEWER: _with(
         _LOOK,
+        grant="check",
         host="list show",
         hall="list show",
         meter="list show",
@@ -107,6 +108,7 @@ _VERBS: Final[dict[model.Role, dict[str, str]]] = {
         person="list show create update",
         account="list show enrol disable",
         binding="list grant",
+        grant="check",
         pool="set pause resume",
         host="list show set remove",
         size="set",
@@ -142,6 +144,7 @@ _VERBS: Final[dict[model.Role, dict[str, str]]] = {
         "binding": "list",
         "token": "list",
         "role": "table",
+        "grant": "check",
         "audit": "list read export verify",
         "backup": "accept",
         "notice": "list read",
@@ -169,7 +172,7 @@ EVERYWHERE: Final = frozenset(
 )
 """Things of the installation that a role bound at any node may look at: without them nobody could order."""
 
-READING: Final = frozenset({"list", "show", "read", "export", "verify", "find", "draft", "try", "table"})
+READING: Final = frozenset({"list", "show", "read", "export", "verify", "find", "draft", "try", "table", "simulate", "check"})
 """Verbs that change nothing.  All others are refused in a frozen tenant ..."""
 
 UNFROZEN: Final = frozenset({model.Role.OPERATOR, model.Role.SYSTEM_ADMIN, model.Role.SECURITY_ADMIN, model.Role.AUDIT_ADMIN})

@@ -39,6 +39,10 @@ _WAITING_LINE: Final = (
 )
 _DECISIONS: Final = sa.select(_D).where(columns.among(_D.c.order_id, "ids")).order_by(_D.c.decided_at, _D.c.id)
 _HELD: Final = sa.select(_L.c.held_name).where(columns.among(_L.c.held_name, "asked"), _L.c.held_name.is_not(None))
+_ALL_HELD: Final = sa.select(_L.c.held_name).where(_L.c.held_name.is_not(None)).limit(sa.literal_column("1001"))
+_WAITING_NAMES: Final = "orders.held_names"
+"""Key of what the batch keeps: all names that waiting orders hold, if they are few."""
+NAMES_KEPT: Final = 1000
 _MOVE: Final = (
     sa.update(_O)
     .where(_O.c.id == sa.bindparam("key"), _O.c.state == sa.bindparam("was"))
@@ -81,8 +85,12 @@ def insert(tx: Transaction, order: model.Order, lines: Sequence[model.Line]) -> 
     number = tx.recall(_NUMBER) or tx.execute(_NEXT)[0]["number"]
     waiting = order.state is model.State.WAITING_FOR_APPROVAL
     tx.later(_O, {**_head(order), "number": number})
-    tx.later(_L, *[_line_row(order, line, waiting) for line in lines])
+    names: frozenset[str] | None = tx.recall(_WAITING_NAMES)
+    rows = [_line_row(order, line, waiting) for line in lines]
+    tx.later(_L, *rows)
     tx.keep(_NUMBER, number + 1, _O)
+    if names is not None:
+        tx.keep(_WAITING_NAMES, names.union(row["held_name"] for row in rows if row["held_name"]), _L)
     return dataclasses.replace(order, number=number)
 
 
@@ -90,8 +98,15 @@ def held(tx: Transaction, asked: Sequence[str]) -> set[str]:
     """Those of the names (as `held_name` writes them) that waiting orders hold."""
     if not asked:
         return set()
-    unwritten = {row["held_name"] for row in tx.unwritten(_L)} & set(asked)
-    return unwritten | {row["held_name"] for row in tx.stored(_HELD, asked=list(asked))}
+    known: frozenset[str] | None = tx.recall(_WAITING_NAMES)
+    if known is None:
+        rows = tx.execute(_ALL_HELD)
+        known = frozenset(row["held_name"] for row in rows)
+        if len(rows) <= NAMES_KEPT:
+            tx.keep(_WAITING_NAMES, known, _L)
+        else:
+            return {row["held_name"] for row in tx.execute(_HELD, asked=list(asked))}
+    return set(known.intersection(asked))
 
 
 def held_name(place: str, kind: str, name: str) -> str:

@@ -26,6 +26,9 @@ DIALECTS: Final[dict[str, engine.Dialect]] = {
 LANE_LOCK: Final = 0x676F76706F6F6C
 """Key of the PostgreSQL advisory lock under which batches of all processes are serial ('govpool' in ASCII)."""
 
+LANE_TURN: Final = "lane_turn"
+"""A sequence on PostgreSQL that counts who took the lock: one turn further, and nobody else has written in between."""
+
 IDLE_S: Final = 30
 """A process that stands still in the middle of a batch loses it after this, so that it cannot keep the lock from all others."""
 
@@ -196,6 +199,7 @@ class PostgresqlConnection:
         if not read_only:
             self._raw.execute(f"SET idle_in_transaction_session_timeout = '{IDLE_S}s'")
         self._began_us, self._began_s = 0, 0.0
+        self._turn, self._alone = 0, False
 
     def rows(self, text: str, parameters: Mapping[str, Any] | None) -> list[dict[str, Any]]:
         cursor = self._raw.execute(text, parameters)
@@ -218,8 +222,8 @@ class PostgresqlConnection:
     def begin(self) -> None:
         # One round trip for all; clock_timestamp() and never now(), which is the time before the lock.
         cursor = self._raw.execute(
-            f"BEGIN; SELECT pg_advisory_xact_lock({LANE_LOCK});"
-            " SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint AS now_us"
+            f"BEGIN; SELECT pg_advisory_xact_lock({LANE_LOCK}); SELECT CASE WHEN to_regclass('{LANE_TURN}') IS NULL THEN 0"
+            f" ELSE nextval(to_regclass('{LANE_TURN}')) END AS turn, (extract(epoch FROM clock_timestamp()) * 1000000)::bigint AS now_us"
         )
         while cursor.nextset():
             pass
@@ -227,12 +231,13 @@ class PostgresqlConnection:
         if row is None:
             raise RuntimeError("the database gave no time")
         self._began_us, self._began_s = int(row["now_us"]), clock.monotonic_s()
+        self._alone, self._turn = row["turn"] == self._turn + 1 > 1, row["turn"]
 
     def begin_read(self) -> None:
         self._raw.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
 
     def undisturbed(self) -> bool:
-        return False
+        return self._alone
 
     def now_us(self) -> int:
         """The database's clock when the lock was taken, carried on by ours for the milliseconds of a batch."""

@@ -33,9 +33,10 @@ def restore_triggers(connection: engines.Connection) -> None:
 
 
 def trigger_statements(dialect: str) -> Iterator[str]:
-    """The statements that make all triggers."""
+    """The statements that make all triggers, and on PostgreSQL what they and the lane need."""
     if dialect == engines.POSTGRESQL:
         yield _REFUSE_FUNCTION
+        yield f"CREATE SEQUENCE IF NOT EXISTS {engines.LANE_TURN}"
     for trigger in columns.TRIGGERS.values():
         yield f"DROP TRIGGER IF EXISTS {trigger.name}" + (f" ON {trigger.table}" if dialect == engines.POSTGRESQL else "")
         when = f" WHEN ({trigger.when})" if trigger.when else ""

@@ -24,6 +24,9 @@ _TIMES: Final = (
 )  # fmt: skip
 _FLAGS: Final = ("protected", "failing", "built", "limited", "disputed", "look")
 _JSON: Final = ("amounts", "spec", "labels")
+_FIELDS: Final = tuple(field.name for field in dataclasses.fields(model.Resource) if field.name != "fence")
+_EMPTY: Final[dict[type, str]] = {dict: "{}", list: "[]"}
+_NO_FACTS: Final = canonical.dumps(contract.Facts().as_json()).decode()
 _OWNER: Final = ("tenant_id", "tenant", "project_id", "project", "home_tenant_id", "home_tenant", "home_project")
 """Columns that only `hand_over` changes."""
 _BIRTH: Final = ("id", "kind", "pool_id", "pool", "created_at", *_OWNER)
@@ -153,10 +156,16 @@ def get_many(tx: transaction.Transaction, resource_ids: Sequence[str]) -> dict[s
 
 def taken(tx: transaction.Transaction, *, project_id: str, kind: str, names: Sequence[str]) -> list[str]:
     """Which of these names a living resource of the project and kind has."""
+    free = ("free", project_id, kind, *names)
+    if tx.recall(free):  # asked by the order, asked again by whoever makes the rows
+        return []
     asked = {"project_id": project_id, "kind": kind}
     rows = [row for row in tx.unwritten(_R) if row["ended_at"] is None and all(row[key] == value for key, value in asked.items())]
     found = {row["name"] for row in rows}.intersection(names)
-    return sorted(found.union(row["name"] for row in tx.stored(_LIVING_NAMES, **asked, names=list(names))))
+    found |= {row["name"] for row in tx.stored(_LIVING_NAMES, **asked, names=list(names))}
+    if not found:
+        tx.keep(free, True, _R)
+    return sorted(found)
 
 
 def lease(tx: transaction.Transaction, *, worker_id: str, epoch: int, n: int, until: datetime.datetime) -> list[model.Resource]:
@@ -295,24 +304,23 @@ def listed(tx: transaction.Transaction, wanted: Filter, *, after: str = "", limi
 
 
 def _row(resource: model.Resource) -> dict[str, Any]:
-    row = {field.name: getattr(resource, field.name) for field in dataclasses.fields(resource)}
-    fence = row.pop("fence")
-    row |= {name: None if row[name] is None else clock.to_us(row[name]) for name in _TIMES}
-    row |= {name: int(row[name]) for name in _FLAGS}
-    row |= {name: _text(row[name]) for name in _JSON}
-    return row | {
-        "desired": str(resource.desired),
-        "power": str(resource.power),
-        "state": str(resource.state),
-        "end_power": None if resource.end_power is None else str(resource.end_power),
-        "before": None if resource.before is None else _text(dataclasses.asdict(resource.before)),
-        "superseded": _text(list(resource.superseded)),
-        "reason": None if resource.reason is None else _text(dataclasses.asdict(resource.reason)),
-        "facts": _text(resource.facts.as_json()),
-        "strays": _text([facts.as_json() for facts in resource.strays]),
-        "fence_epoch": fence.epoch,
-        "fence_n": fence.n,
-    }
+    row: dict[str, Any] = {name: getattr(resource, name) for name in _FIELDS}
+    for name in _TIMES:
+        if row[name] is not None:
+            row[name] = clock.to_us(row[name])
+    for name in _FLAGS:
+        row[name] = int(row[name])
+    for name in _JSON:
+        row[name] = _text(row[name])
+    row["desired"], row["power"], row["state"] = str(resource.desired), str(resource.power), str(resource.state)
+    row["end_power"] = None if resource.end_power is None else str(resource.end_power)
+    row["before"] = None if resource.before is None else _text(dataclasses.asdict(resource.before))
+    row["superseded"] = _text(list(resource.superseded))
+    row["reason"] = None if resource.reason is None else _text(dataclasses.asdict(resource.reason))
+    row["facts"] = _NO_FACTS if resource.facts == contract.Facts() else _text(resource.facts.as_json())
+    row["strays"] = _text([facts.as_json() for facts in resource.strays])
+    row["fence_epoch"], row["fence_n"] = resource.fence.epoch, resource.fence.n
+    return row
 
 
 def _resource(row: Mapping[str, Any]) -> model.Resource:
@@ -340,7 +348,7 @@ def _resource(row: Mapping[str, Any]) -> model.Resource:
 
 
 def _text(value: Any) -> str:
-    return canonical.dumps(value).decode()
+    return canonical.dumps(value).decode() if value else _EMPTY[type(value)]
 
 
 def _time(us: int | None) -> datetime.datetime | None:

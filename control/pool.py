@@ -4,7 +4,7 @@ from typing import Annotated, Any, Final
 
 import msgspec
 
-from control import access, case, document
+from control import access, case, document, protection
 from control.wiring import Wiring
 from pools import faults, model
 from pools import service as pools
@@ -152,7 +152,9 @@ def _set(code: str, spec: Spec, action: str, if_match: int | None, *, may_exist:
             after = before
         else:
             after = pools.update(tx, before, spec=wanted, kinds=kinds)
-        return _answer(before, after)
+        answer = _answer(before, after)
+        answer.body["status"].update(protection.lowered(tx, before, after))
+        return answer
 
     return case.UseCase(action=action, permit=_asked("set"), effect=effect)
 

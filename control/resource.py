@@ -8,7 +8,7 @@ import datetime
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from control import access, case
+from control import access, case, protection
 from control.reconciler import ending
 from primitives import clock, errors
 from provisioners import contract, faults, model, replicas
@@ -294,6 +294,9 @@ def _conditions(tx: Transaction, resource: model.Resource) -> list[dict[str, Any
     found: list[dict[str, Any]] = []
     if resource.disputed:
         found.append(_condition("disputed", "a restore lost what happened to it", "恢复丢失了其变更记录"))
+    below = protection.condition(tx, resource)
+    if below is not None:
+        found.append(below)
     if resource.reason is not None:
         found.append(_condition(resource.reason.code, resource.reason.en, resource.reason.zh))
     if resource.end_reached_at is not None and not resource.ended:

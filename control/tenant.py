@@ -10,7 +10,7 @@ from typing import Annotated, Any, Final
 
 import msgspec
 
-from control import access, case, document
+from control import access, case, document, encumbrance, protection
 from metering import service as metering
 from orders import model as orders_model
 from orders import records as orders
@@ -67,7 +67,7 @@ def update_tenant(code: str, values: dict[str, Any], *, valid_from: str = "", if
 
     def effect(tx: Transaction, who: model.Principal, _: model.Permit) -> case.Answer:
         tenant = _seen(tx, code, if_match)
-        return _answer(tx, _facts(tx, tenant), _updated(tx, who, tenant, values, valid_from))
+        return _levelled(tx, tenant, _answer(tx, _facts(tx, tenant), _updated(tx, who, tenant, values, valid_from)))
 
     return case.UseCase(action="tenant.update", permit=_asked(code, "update"), effect=effect)
 
@@ -116,7 +116,7 @@ def put_tenant(code: str, spec: Spec, *, if_match: int | None = None) -> case.Us
         wanted: dict[str, Any] = {"name": spec.name, "payer": spec.payer or code, "budget_unit": spec.budget_unit}
         wanted |= {"credit_code": spec.credit_code, "protection_level": spec.protection_level}
         values = {field: value for field, value in wanted.items() if value != facts["spec"][field]}
-        return _answer(tx, facts, _updated(tx, who, after, values, spec.valid_from))
+        return _levelled(tx, before, _answer(tx, facts, _updated(tx, who, after, values, spec.valid_from)))
 
     return case.UseCase(action="tenant.put", permit=permit, effect=effect)
 
@@ -210,6 +210,7 @@ def _moved(tx: Transaction, tenant: model.Tenant, parent: str, valid_from: str, 
     )
     now = service.path_ids(tx, tenant.id)[1:]
     grants.move_subtree(tx, tenant_id=tenant.id, above_before=above, above_after=now, allow_over=allow_over)
+    encumbrance.move_subtree(tx, tenant.id, above_before=above, above_after=now, allow_over=allow_over)
     return after
 
 
@@ -222,6 +223,12 @@ def _updated(tx: Transaction, who: model.Principal, tenant: model.Tenant, values
         after = tree.pay(tx, after, _payer(tx, who, values["payer"], tenant.code) or after, **dated)
     plain = {field: values[field] for field in ("budget_unit", "credit_code", "protection_level") if field in values}
     return tree.update(tx, after, **plain) if plain else after
+
+
+def _levelled(tx: Transaction, before: model.Tenant, answer: case.Answer) -> case.Answer:
+    """The answer with what stands in pools of too low a level, if the tenant's level rose."""
+    answer.body["status"].update(protection.raised(tx, before, service.by_id(tx, before.id)))
+    return answer
 
 
 def _payer(tx: Transaction, who: model.Principal, payer: str, code: str) -> model.Tenant | None:

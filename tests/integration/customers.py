@@ -1,8 +1,7 @@
 """Many customers of one city at once, over HTTP, and what they were told: the other half of `quota_history`.
 
-The city has districts that lend nothing and borrow nothing, so they share no unit and each has a history of its own.  Below a district four
-tenants on two levels share its limits by borrowing and lending.  A customer orders, looks, changes and deletes at one of them; now and then
-somebody sets or moves a grant.  A request whose answer was lost is repeated with its key until it is answered.
+A customer orders, looks, changes and deletes at one tenant of a district; now and then somebody sets or moves a grant.  A request whose answer
+was lost is repeated with its key until it is answered.
 """
 
 import dataclasses
@@ -15,129 +14,14 @@ import urllib.parse
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from control import approval_rule
-from metering import books
-from metering import service as metering
-from orders import service as orders
-from quotas import grants
-from quotas import model as quotas_model
-from store import installation
-from store.transaction import Transaction
-from tenants import model as tenants_model
-from tenants import people, signin, tree
-from tests.integration import lab_process, places
-from tests.integration.kueue_model import Grant, View, counted
-from tests.integration.quota_history import History
-from tests.integration.reconciler_world import GRANT, World, add_pool
+from tests.integration.city import PARENTS, SCARCE, UNITS, City, Thing
+from tests.integration.kueue_model import Grant, counted
 
-PARENTS = (-1, 0, 0, 1, 1)
-NAMES = {"东区": "d1", "西区": "d2", "南区": "d3", "北区": "d4"}
-UNITS = {"cpu_milli": 1000, "disk_gib": 10, "disk_gib.ssd": 10, "instances": 1, "pods": 1}
-"""The names that are scarce, with the step in which they are granted."""
-SCARCE = {"cpu_milli": 16, "disk_gib": 40, "disk_gib.ssd": 9, "instances": 9, "pods": 8}
-"""What a district has of each, in these steps."""
 SIZES = {
     "tiny": {"cpu_milli": 1000, "ram_mib": 2048, "disk_gib": 20},
     "small": {"cpu_milli": 2000, "ram_mib": 4096, "disk_gib": 50},
 }
 PATIENCE_S = 120
-
-
-@dataclasses.dataclass(slots=True)
-class Thing:
-    """A resource as its customer knows it."""
-
-    id: str
-    kind: str
-    node: int
-    held: Mapping[str, int]
-    asked: float  # when the change under way was ordered (at first its create), or last seen not to have ended
-    state: str = "ordered"  # ordered, there, changing, leaving, gone; 'asked' while an answer is awaited
-    before: Mapping[str, int] = dataclasses.field(default_factory=dict)  # what it held before a resize under way ...
-    becomes: Mapping[str, int] = dataclasses.field(default_factory=dict)  # ... and what it will hold after it
-
-
-class District:
-    """One tree of its own: who is there, what was said, what exists."""
-
-    def __init__(self, code: str, start: tuple[View, ...]) -> None:
-        self.codes = [code, *(f"{code}-{part}" for part in ("a", "b", "a1", "a2"))]
-        self.history = History(list(UNITS), self.codes, start)
-        self.tokens: dict[str, str] = {}
-        self.things: dict[str, Thing] = {}
-
-
-class City(World):
-    """A city of districts with scarce quota, its people, and a pool with room for everything."""
-
-    def __init__(self, url: str, lab: lab_process.Lab, seed: int, districts: int = 4) -> None:
-        self.chance, self.count = random.Random(seed), districts
-        super().__init__(url, lab)
-
-    def _found(self, tx: Transaction, driver_settings: dict[str, Any]) -> None:
-        self.installation = installation.create(tx).id
-        self.districts: list[District] = []
-        city = tree.create(tx, tree.NewTenant(code="nanhai", name="南海区", parent=None))
-        plenty = {name: quotas_model.Grant(granted=amount) for name, amount in (GRANT | dict.fromkeys(UNITS, 10**7)).items()}
-        self._grant(tx, city, plenty)
-        self.operator = self._somebody(tx, city, "ops", tenants_model.Role.OPERATOR)
-        for name, code in list(NAMES.items())[: self.count]:
-            district = District(code, self._start())
-            made: list[tenants_model.Tenant] = []
-            for node, tenant_code in enumerate(district.codes):
-                parent = city if node == 0 else made[PARENTS[node]]
-                made.append(tree.create(tx, tree.NewTenant(code=tenant_code, name=f"{name}{node}科", parent=parent)))
-                self._grant(tx, made[-1], plenty | self._wanted(district.history.start, node))
-                tree.create_project(tx, made[-1], "service", "业务系统")
-                token = self._somebody(tx, made[-1], tenant_code, tenants_model.Role.REQUESTER)
-                district.tokens[tenant_code] = token
-            district.tokens["approver"] = self._somebody(tx, made[0], f"{code}-app", tenants_model.Role.APPROVER)
-            self._ask_for_approval(tx, code)
-            self.districts.append(district)
-        book = books.BookSpec(valid_from="2026-01-01T00:00:00+08:00", currency="CNY", prices=places.PRICES)
-        metering.set_price_book(tx, "2026", book)
-        add_pool(tx, driver_settings)
-
-    def _start(self) -> tuple[View, ...]:
-        """Random grants of a district that are sound; it keeps everything for itself."""
-        views = []
-        for name, unit in UNITS.items():
-            nothing = View(PARENTS, (Grant(),) * len(PARENTS), (0,) * len(PARENTS))
-            view = nothing.granting(0, Grant(SCARCE[name] * unit, lend=0))
-            for node in range(1, len(PARENTS)):
-                drawn = (view.granting(node, self.grant(name, view.grants[PARENTS[node]].granted)) for _ in range(1000))
-                view = next(one for one in drawn if one.sound_after(view))
-            views.append(view)
-        return tuple(views)
-
-    def grant(self, name: str, at_most: int) -> Grant:
-        """A random grant that is mostly worth something."""
-        unit, chance = UNITS[name], self.chance
-        return Grant(
-            granted=chance.randint(at_most // 3, at_most) // unit * unit,
-            lend=chance.choice([None, None, chance.randint(0, 4) * unit]),
-            borrow=chance.choice([0, chance.randint(1, 4) * unit]),
-        )
-
-    def _wanted(self, start: tuple[View, ...], node: int) -> dict[str, quotas_model.Grant]:
-        grants_here = {name: view.grants[node] for name, view in zip(UNITS, start, strict=True)}
-        return {
-            name: quotas_model.Grant(granted=one.granted, lending_limit=one.lend, borrowing_limit=one.borrow)
-            for name, one in grants_here.items()
-        }
-
-    def _grant(self, tx: Transaction, tenant: tenants_model.Tenant, wanted: Mapping[str, quotas_model.Grant]) -> None:
-        for name, grant in wanted.items():
-            grants.set_grant(tx, tenant_id=tenant.id, name=name, grant=grant)
-
-    def _somebody(self, tx: Transaction, tenant: tenants_model.Tenant, account: str, role: tenants_model.Role) -> str:
-        made = people.create_account(tx, f"{account}.{role}", people.create_person(tx, "经办人"), tenant)
-        people.grant(tx, None, made, role, tenant)
-        return signin.issue(tx, made)
-
-    def _ask_for_approval(self, tx: Transaction, code: str) -> None:
-        spec = approval_rule.ApprovalRuleSpec(actions=["create"], kinds=["ContainerApp"])
-        orders.put_rule(tx, approval_rule._rule(tx, code, f"{code}-apps", spec, None))
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -335,15 +219,15 @@ class Customer:
         if not there:
             return
         thing = self.chance.choice(there)
+        spec: dict[str, Any]
         if thing.kind == "VirtualMachine":
-            size = self.chance.choice(list(SIZES))
-            spec: dict[str, Any] = {"size": size}
-            new = SIZES[size] | {"instances": 1}
+            size = "tiny" if thing.held["cpu_milli"] == 2000 else "small"
+            spec, new = {"size": size}, SIZES[size] | {"instances": 1}
         elif thing.kind == "Volume":
-            size_gib = self.chance.randint(1, 4) * 10
+            size_gib = self.chance.choice([n for n in (10, 20, 30, 40) if n != thing.held["disk_gib"]])
             spec, new = {"size_gib": size_gib}, _disk(size_gib, "disk_gib.ssd" in thing.held)
         else:
-            replicas = self.chance.randint(1, 3)
+            replicas = self.chance.choice([n for n in (1, 2, 3) if n != thing.held["pods"]])
             spec, new = {"replicas": replicas}, _replicas("tiny", replicas)
         both = {name: max(amount, thing.held[name]) for name, amount in new.items()}
         more = {name: amount - thing.held[name] for name, amount in both.items() if amount > thing.held[name]}

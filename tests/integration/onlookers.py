@@ -11,7 +11,8 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from tests.integration import checker
-from tests.integration.customers import City, District, Line, Thing
+from tests.integration.city import City, District, Thing
+from tests.integration.customers import Line
 from tests.integration.kueue_model import Grant, View
 
 LOOK_S = 0.1
@@ -92,16 +93,22 @@ class Auditor:
 
     def __init__(self, url: str, lab_file: pathlib.Path) -> None:
         self.url, self.lab = url, f"sqlite://{lab_file}"
-        self.findings: list[str] = []
+        self.found: dict[str, list[str]] = collections.defaultdict(list)
         self.instants = 0
 
     def look(self) -> None:
-        """At one instant."""
+        """At one instant; of each kind of finding the first few are enough."""
         self.instants += 1
-        if len(self.findings) < 100:
-            self.findings += [f"{time.monotonic():.3f} {finding}" for finding in self.instant()]
+        for kind, finding in self.instant():
+            if len(self.found[kind]) < 20:
+                self.found[kind].append(f"{time.monotonic():.3f} {kind}: {finding}")
 
-    def instant(self) -> Iterator[str]:
+    @property
+    def findings(self) -> list[str]:
+        """All that was found."""
+        return [finding for several in self.found.values() for finding in several]
+
+    def instant(self) -> Iterator[tuple[str, str]]:
         """What is wrong with it."""
         before = self._guests()
         with checker.snapshot(self.url) as read:
@@ -118,12 +125,12 @@ class Auditor:
         yield from self._quota(tenants, grants, held)
         yield from self._room(rooms, room_held)
         holders = {row["holder"] for row in held}
-        yield from (f"{row['id']} is {row['state']} and holds nothing" for row in living if row["id"] not in holders)
+        yield from (("unheld", f"{row['id']} is {row['state']} and holds nothing") for row in living if row["id"] not in holders)
         for resource_id in before & self._guests():  # there before and after the look, so there at it
             if resource_id not in holders:
-                yield f"{resource_id} is in the cloud and holds nothing"
+                yield "unheld", f"{resource_id} is in the cloud and holds nothing"
 
-    def _quota(self, tenants: Sequence[Any], grants: dict[tuple[str, str], Any], held: Sequence[Any]) -> Iterator[str]:
+    def _quota(self, tenants: Sequence[Any], grants: dict[tuple[str, str], Any], held: Sequence[Any]) -> Iterator[tuple[str, str]]:
         node = {row["id"]: number for number, row in enumerate(tenants)}
         parents = tuple(node.get(row["parent_id"], -1) for row in tenants)
         own: collections.Counter[tuple[str, str]] = collections.Counter()
@@ -137,20 +144,20 @@ class Auditor:
             view = View(parents, given, tuple(own[row["id"], name] for row in tenants))
             for x, row in enumerate(rows):
                 if view.over(x):
-                    yield f"{tenants[x]['code']} is over by {view.over(x)} {name}"
+                    yield "over-admission", f"{tenants[x]['code']} is over by {view.over(x)} {name}"
                 stored = (0, 0, 0) if row is None else (row["drawn"], row["subtree_quota"], row["local_quota"])
                 derived = (view.drawn(x), view.t_empty(x), view.kept(x))
                 if stored != derived:
-                    yield f"{tenants[x]['code']} {name} is written as {stored} and is {derived}"
+                    yield "wrong", f"{tenants[x]['code']} {name} is written as {stored} and is {derived}"
 
-    def _room(self, rooms: Sequence[Any], held: Sequence[Any]) -> Iterator[str]:
+    def _room(self, rooms: Sequence[Any], held: Sequence[Any]) -> Iterator[tuple[str, str]]:
         taken: collections.Counter[tuple[str, str, str]] = collections.Counter()
         for row in held:
             taken[row["zone"], row["service_class"], row["name"]] += row["amount"]
         for row in rooms:
             sum_held = taken[row["zone"], row["service_class"], row["name"]]
             if row["held"] != sum_held or row["held"] > row["capacity"]:
-                yield f"room: {row['held']} {row['name']} of {row['capacity']} in {row['zone']} are written, {sum_held} are held"
+                yield "room", f"{row['held']} {row['name']} of {row['capacity']} in {row['zone']} are written, {sum_held} are held"
 
     def _guests(self) -> set[str]:
         with checker.snapshot(self.lab) as read:

@@ -20,7 +20,8 @@ import pytest
 
 from control import schema
 from tests.integration import checker, lab_process, mutants, places, processes
-from tests.integration.customers import City, Customer, Network
+from tests.integration.city import City
+from tests.integration.customers import Customer, Network
 from tests.integration.onlookers import Auditor, Onlooker, Watcher, left_behind
 from tests.integration.reconciler_world import lab_cloud, wait
 
@@ -171,11 +172,13 @@ def test_no_history_among_hundreds_does(request: pytest.FixtureRequest, tmp_path
             assert checker.check(url, lab.file) == [], f"{play} on {kind}"
 
 
+TRIES = 5
+"""Histories within which a mutant must be caught; nearly always it is the first."""
 MUTANTS: list[tuple[Callable[[], None], str, str]] = [
-    (mutants.reads_before_it_locks, "postgresql", "auditor: .* is over by"),
+    (mutants.reads_before_it_locks, "postgresql", "auditor: .* over-admission"),
     (mutants.checks_again_and_undoes, "sqlite", "history of .*: not linearizable .* refused"),
     (mutants.gives_back_later, "sqlite", "left behind: .* still draws"),
-    (mutants.gives_back_when_asked, "sqlite", "auditor: .* in the cloud and holds nothing"),
+    (mutants.gives_back_when_asked, "sqlite", "auditor: .* unheld"),
     (mutants.shows_what_was, "sqlite", "history of .*: not linearizable .* shows"),
 ]
 
@@ -184,10 +187,16 @@ MUTANTS: list[tuple[Callable[[], None], str, str]] = [
 def test_a_server_that_does_one_thing_wrong_is_caught(
     request: pytest.FixtureRequest, tmp_path: pathlib.Path, mutant: Callable[[], None], kind: str, finding: str
 ) -> None:
-    with world(request, tmp_path, kind) as (url, lab):
-        if kind == "postgresql":
-            mutants.without_its_check(url)
-        play = Play(seed=random.randrange(10**6), serve=mutants.server(mutant), to_the_end=finding.startswith("left"))
-        found = played(url, lab, play)
-        print(*found[:5], sep="\n")
-        assert any(re.match(finding, one) for one in found), f"{play}: {found[:5]}"
+    found: list[str] = []
+    for number in range(TRIES):
+        (tmp_path / str(number)).mkdir()
+        with world(request, tmp_path / str(number), kind) as (url, lab):
+            if kind == "postgresql":
+                mutants.without_its_check(url)
+            found = played(
+                url, lab, Play(seed=random.randrange(10**6), serve=mutants.server(mutant), to_the_end=finding.startswith("left"))
+            )
+        print(*found, sep="\n")
+        if any(re.match(finding, one) for one in found):
+            return
+    raise AssertionError(f"{mutant.__name__} was not caught: {found[:5]}")

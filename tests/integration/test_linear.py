@@ -152,6 +152,17 @@ def test_a_look_binds_every_number_that_it_shows(quota: History) -> None:
         assert not wrong.check().linearizable, number
 
 
+@pytest.mark.parametrize(("short_by", "linearizable"), [(2, True), (1, False)])
+def test_what_is_too_much_at_once_is_judged_name_by_name(short_by: int, linearizable: bool) -> None:
+    start = tuple(View((-1,), (Grant(10),), (0,)) for _ in range(2))
+    history = History(["instances", "pods"], ["district"], start)
+    history.held((0, 9), 0, {"instances": 1, "pods": 3}, "")
+    history.held((0, 9), 0, {"instances": 2}, "")
+    history.refused((1, 2), 0, {"instances": 9, "pods": 9}, [{"tenant": "district", "name": "pods", "short_by": short_by}])
+    history.moved((3, 4), (0, 0), {"pods": 100}, None)
+    assert history.check(budget=0).linearizable == history.check().linearizable == linearizable
+
+
 def test_a_class_counts_on_the_name_before_its_dot() -> None:
     assert counted({"disk_gib.ssd": 3}) == {"disk_gib.ssd": 3, "disk_gib": 3}
     assert counted({"disk_gib.ssd": 3, "disk_gib": 5}) == {"disk_gib.ssd": 3, "disk_gib": 5}

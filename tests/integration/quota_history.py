@@ -106,7 +106,7 @@ class History:
         """What the operations say of one name.  A refused change of grants may have another name for its reason, and says nothing then."""
         found = []
         for one in self.operations:
-            call: functools.partial[State | None] = one.apply
+            call: Any = one.apply  # the partial that `_add` was given
             several = (
                 len({each for _, each, _ in call.keywords.get("changes", ())}) > 1
                 or len(call.keywords.get("done", ((), (), ()))[2]) > 1

@@ -29,7 +29,7 @@ def raised(tx: Transaction, before: tenants_model.Tenant, after: tenants_model.T
     """What stands too low since a tenant's level rose, told to it; {} when it did not rise."""
     if after.protection_level <= before.protection_level:
         return {}
-    rows = provisioners.list_scoped(tx, provisioners.Filter(tenant_ids=[after.id]), limit=10_000)
+    rows = provisioners.listed(tx, provisioners.Filter(tenant_ids=[after.id]), limit=10_000)
     return _reported(tx, rows, {after.id: after})
 
 

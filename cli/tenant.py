@@ -47,6 +47,7 @@ _MERGED: list[output.Column] = [
     (say("RESOURCES", "资源"), "resources"),
     (say("TENANTS BELOW", "下级"), lambda row: row.get("tenants", [])),
     (say("GRANTS", "配额"), lambda row: [_grown(each) for each in row.get("grants", [])]),
+    (say("BUDGETS", "预算"), lambda row: [f"{each['year']} {each['amount']}" for each in row.get("budgets", [])]),
     (say("WAITING ORDERS", "待审批订单"), lambda row: row.get("waiting_orders", "")),
     (say("APPROVAL RULES", "审批规则"), lambda row: row.get("approval_rules", [])),
     (say("ROLES ENDED", "终止的角色"), lambda row: [f"{each['account']} {each['role']}" for each in row.get("roles_ended", [])]),

@@ -11,14 +11,15 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from audit import model as audit_model
-from control import access, case, handover, notice
+from control import access, case, encumbrance, handover, notice
 from metering import service as metering
 from orders import service as orders
-from primitives import canonical, clock, errors
+from primitives import canonical, clock, errors, money
 from provisioners import model as provisioners_model
 from provisioners import service as provisioners
 from quotas import model as quotas_model
 from quotas import moves as quota_moves
+from quotas.budgets import moves as money_moves
 from store.transaction import Transaction
 from tenants import faults as tenants_faults
 from tenants import merging, model
@@ -149,6 +150,8 @@ def _carried(tx: Transaction, plan: _Plan, terms: Terms, who: model.Principal) -
     """Everything goes over; what went."""
     tenant, into = plan.tenant, plan.into
     grown = quota_moves.merge(tx, from_id=tenant.id, into_id=into.id, allow_over=terms.allow_over)  # while the tree still stands
+    went = money_moves.pass_on(tx, from_id=tenant.id, into_id=into.id)
+    encumbrance.merge(tx, tenant.id, into.id, allow_over=terms.allow_over)
     renamed = _renamed(tx, plan)
     passed = merging.carry(
         tx,
@@ -172,6 +175,7 @@ def _carried(tx: Transaction, plan: _Plan, terms: Terms, who: model.Principal) -
         "projects": renamed,
         "tenants": list(passed.children),
         "grants": [_grown(before, after) for before, after in grown],
+        "budgets": [{"year": str(year), "amount": money.text(amount)} for year, amount in went.items()],
         "waiting_orders": waiting,
         "approval_rules": rules,
         "pays_for": list(passed.payers),

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from audit import model as audit_model
-from control import access, handover, plan
+from control import access, encumbrance, handover, plan
 from control.reservation import Ground, LineWish
 from metering import service as metering
 from orders import faults as orders_faults
@@ -21,6 +21,7 @@ from provisioners import faults as provisioners_faults
 from provisioners import model as provisioners_model
 from provisioners import service as provisioners
 from quotas import moves as quota_moves
+from quotas.budgets import moves as money_moves
 from store.transaction import Transaction
 from tenants import faults as tenants_faults
 from tenants import model as tenants_model
@@ -139,9 +140,11 @@ def decider(tx: Transaction, who: tenants_model.Principal, verb: str, order: mod
 
 
 def hold(tx: Transaction, order: model.Order, lines: Sequence[model.Line]) -> None:
-    """Keep room at the taker while the order waits.  Raises quota.exceeded."""
+    """Keep units and money free at the taker while the order waits.  Raises quota.exceeded, budget.exceeded."""
     holders = [line.resource_id for line in lines if line.kind != PROJECT]
-    quota_moves.expect(tx, order_id=order.id, from_id=order.tenant_id, to_id=_taker_id(order), holders=holders)
+    sides: dict[str, Any] = {"from_id": order.tenant_id, "to_id": _taker_id(order), "holders": holders}
+    quota_moves.expect(tx, order_id=order.id, **sides)
+    money_moves.expect(tx, order_id=order.id, **sides)
 
 
 def give_back(tx: Transaction, order: model.Order) -> None:
@@ -152,7 +155,8 @@ def give_back(tx: Transaction, order: model.Order) -> None:
 def carry_out(tx: Transaction, order: model.Order, lines: Sequence[model.Line]) -> model.Order:
     """The approved move happens now.  What ended meanwhile stays behind.
 
-    Raises resource.busy and the like while something is under way, move.changed, order.waits, quota.exceeded: then the order goes on waiting.
+    Raises resource.busy and the like while something is under way, move.changed, order.waits, quota.exceeded, budget.exceeded: then the order
+    goes on waiting.
     """
     taker, project = tenants.by_id(tx, _taker_id(order)), tenants.project_by_id(tx, order.project_id)
     giver = tenants.by_id(tx, order.tenant_id)
@@ -175,7 +179,9 @@ def carry_out(tx: Transaction, order: model.Order, lines: Sequence[model.Line]) 
         target = tenants.project(tx, taker.id, code)
         _refuse_taken(tx, rows, target)
     holders = [row.id for row in rows]
+    money_moves.refuse_short(tx, from_id=order.tenant_id, to_id=taker.id, holders=holders, but=order.id)
     quota_moves.transfer(tx, order_id=order.id, from_id=order.tenant_id, to_id=taker.id, holders=holders)
+    encumbrance.move(tx, holders, taker.id, asked=False)
     handover.pass_on(tx, rows, taker, lambda row: (target.id, target.code))
     gone = [line.resource_id for line in lines if line.kind != PROJECT and line.resource_id not in holders]
     return orders.settle_all(tx, order_id=order.id, failed=gone, reason=GONE)

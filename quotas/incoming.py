@@ -16,10 +16,11 @@ Known = Mapping[tuple[str, str], model.Standing]
 
 
 def expected(tx: Transaction) -> list[model.Coming]:
-    """All that is coming."""
+    """All units that are coming."""
     return [
         coming(tx, row["from_id"], row["tenant_id"], row["name"], row["amount"], order_id=row["order_id"])
         for row in move_records.incoming(tx)
+        if not row["name"].startswith(move_records.MONEY)
     ]
 
 

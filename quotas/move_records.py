@@ -9,6 +9,9 @@ from quotas import tables
 from store import columns
 from store.transaction import Transaction, sql
 
+MONEY: Final = "money."
+"""Before the year, where what is coming is micro-yuan of it."""
+
 _R: Final = tables.RESERVATIONS
 _ALL: Final = sa.select(tables.INCOMING).order_by(tables.INCOMING.c.order_id, tables.INCOMING.c.name)
 _EXPECT: Final = sa.insert(tables.INCOMING)

@@ -65,6 +65,7 @@ class Merged(msgspec.Struct, kw_only=True):
     reported: int | msgspec.UnsetType = msgspec.UNSET
     tenants: list[str] | msgspec.UnsetType = msgspec.UNSET
     grants: list[dict[str, Any]] | msgspec.UnsetType = msgspec.UNSET
+    budgets: list[dict[str, str]] | msgspec.UnsetType = msgspec.UNSET
     waiting_orders: int | msgspec.UnsetType = msgspec.UNSET
     approval_rules: list[str] | msgspec.UnsetType = msgspec.UNSET
     pays_for: list[str] | msgspec.UnsetType = msgspec.UNSET

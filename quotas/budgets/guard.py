@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from primitives import errors
+from quotas import move_records
 from quotas.budgets import faults, model, records, rules
 from quotas.budgets.model import Crossing, Standing
 from store.transaction import Transaction
@@ -31,11 +32,12 @@ def draw(tx: Transaction, deltas: rules.Deltas, *, asked: bool) -> list[Crossing
     """
     for _ in range(2):
         standings, agreed = records.draw(tx, deltas, forced=not asked)
-        if agreed:
+        found = crowded(tx, standings, deltas) if agreed and asked else []
+        if agreed and not found:
             return noted(tx, standings)
         records.draw(tx, {(one.tenant_id, one.year): -deltas[one.tenant_id, one.year] for one in standings}, forced=True)
         leaf = tenants.by_id(tx, _nearest_first(tx, deltas)[0])
-        found = breaches(tx, deltas)
+        found = found or breaches(tx, deltas)
         if found:
             raise Exceeded(leaf.code, found, [leaf.id])
     raise faults.CONTENDED(tenant=leaf.code)
@@ -49,6 +51,41 @@ def breaches(tx: Transaction, deltas: rules.Deltas) -> list[model.Breach]:
         return []
     codes = {tenant.id: tenant.code for tenant in tenants.by_ids(tx, nodes).values()}
     return rules.breaches([(node, codes[node]) for node in _nearest_first(tx, deltas)], found, deltas)
+
+
+def crowded(tx: Transaction, after: Sequence[Standing], deltas: rules.Deltas) -> list[model.Breach]:
+    """The hard budgets that have changed and no longer leave what waiting moves will take (`quotas.budgets.moves`)."""
+    known = coming(tx)
+    codes = {tenant.id: tenant.code for tenant in tenants.by_ids(tx, [one.tenant_id for one in after]).values()} if known else {}
+    return [
+        model.Breach(
+            tenant_id=one.tenant_id,
+            tenant=codes[one.tenant_id],
+            year=one.year,
+            asked_micro=asked_micro,
+            spent_micro=one.spent_micro,
+            encumbered_micro=one.encumbered_micro - asked_micro + held_micro,
+            appropriated_micro=one.limit_micro,
+        )
+        for one in after
+        if (held_micro := known.get((one.tenant_id, one.year), 0))
+        and (asked_micro := deltas[one.tenant_id, one.year].encumbered_micro) > 0
+        and one.budget.hard
+        and one.committed_micro + held_micro > one.limit_micro
+    ]
+
+
+def coming(tx: Transaction, *, but: str = "") -> dict[tuple[str, int], int]:
+    """(tenant id, year) -> micro-yuan that waiting moves, but for the order `but`, will take there; not above giver and taker."""
+    found: dict[tuple[str, int], int] = {}
+    for row in move_records.incoming(tx):
+        if row["order_id"] == but or not row["name"].startswith(move_records.MONEY):
+            continue
+        shared, year = set(tenants.path_ids(tx, row["from_id"])), int(row["name"].removeprefix(move_records.MONEY))
+        for node in tenants.path_ids(tx, row["tenant_id"]):
+            if node not in shared:
+                found[node, year] = found.get((node, year), 0) + row["amount"]
+    return found
 
 
 def noted(tx: Transaction, standings: Sequence[Standing], forecast_micro: int | None = None) -> list[Crossing]:

@@ -57,10 +57,11 @@ _DROP_HOLDS: Final = sql(
     " WHERE budget_holds.holder = k.holder AND budget_holds.number = k.number"
 )
 _HELD_BY: Final = sa.select(_H).where(columns.among(_H.c.holder, "holders")).order_by(_H.c.holder, _H.c.number)
-_HELD_OF: Final = sa.select(_H).where(columns.among(_H.c.tenant_id, "tenant_ids"))
-_HELD_BEFORE: Final = _HELD_OF.where(_H.c.start_at < sa.bindparam("at")).order_by(_H.c.holder, _H.c.number)
+_AT: Final = sa.select(_H).where(columns.among(_H.c.tenant_id, "tenant_ids"))
+_HELD_OF: Final = _AT.order_by(_H.c.holder, _H.c.number)
+_HELD_BEFORE: Final = _AT.where(_H.c.start_at < sa.bindparam("at")).order_by(_H.c.holder, _H.c.number)
 _HELD_IN: Final = (
-    _HELD_OF.where(_H.c.year == sa.bindparam("of_year"))
+    _AT.where(_H.c.year == sa.bindparam("of_year"))
     .order_by(_H.c.amount_micro.desc(), _H.c.holder, _H.c.number)
     .limit(sa.bindparam("count"))
 )
@@ -213,6 +214,11 @@ def tell(tx: Transaction, standing: Standing, told: Sequence[model.Threshold]) -
 def holds(tx: Transaction, holders: Sequence[str]) -> list[Hold]:
     """All holds of some holders."""
     return [_hold(row) for row in tx.execute(_HELD_BY, holders=sorted(set(holders)))]
+
+
+def holds_of(tx: Transaction, tenant_id: str) -> list[Hold]:
+    """All holds of a tenant itself."""
+    return [_hold(row) for row in tx.execute(_HELD_OF, tenant_ids=[tenant_id])]
 
 
 def holds_before(tx: Transaction, tenant_ids: Sequence[str], at_us: int) -> list[Hold]:

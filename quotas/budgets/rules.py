@@ -12,6 +12,7 @@ import datetime
 import itertools
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, Final
 
 from primitives import interval, money
@@ -128,6 +129,26 @@ def changed(
         return list(holds)
     first = max(one.number for one in holds) + 1
     return [*cut(holds, at), *held(wish, owner, at, first)]
+
+
+def each_changed(holds: Iterable[Hold], at: datetime.datetime, *, tenant_id: str) -> list[Hold]:
+    """The same for the holds of several holders that come to another tenant."""
+    by_holder: dict[str, list[Hold]] = {}
+    for one in holds:
+        by_holder.setdefault(one.holder, []).append(one)
+    return [one for own in by_holder.values() for one in changed(own, at, tenant_id=tenant_id)]
+
+
+def carried(
+    held_of_year: Mapping[int, int], before: Sequence[str], after: Sequence[str], deltas: Deltas = MappingProxyType({})
+) -> dict[tuple[str, int], Change]:
+    """`deltas` with what each year holds taken from the levels `before` and given to the levels `after`."""
+    found = dict(deltas)
+    for nodes, sign in ((before, -1), (after, 1)):
+        for node in nodes:
+            for of_year, amount in held_of_year.items():
+                found[node, of_year] = found.get((node, of_year), Change()) + Change(encumbered_micro=sign * amount)
+    return {key: found[key] for key in sorted(found) if found[key]}
 
 
 def changes(before: Iterable[Hold], after: Iterable[Hold], paths: Mapping[str, Sequence[str]]) -> dict[tuple[str, int], Change]:

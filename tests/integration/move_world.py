@@ -7,11 +7,15 @@ from control import move, order, plan, reservation
 from metering import model as metering_model
 from metering.records import usage
 from orders import model
+from primitives import clock
 from provisioners import model as provisioners_model
 from provisioners import service as provisioners
 from quotas import grants
 from quotas import model as quotas_model
 from quotas import service as quotas
+from quotas.budgets import appropriations
+from quotas.budgets import model as budget_model
+from quotas.budgets import rules as budget_rules
 from store.transaction import Transaction
 from tenants import model as tenants_model
 from tenants import service as tenants
@@ -55,6 +59,17 @@ class TwoOffices(Office):
     def vcpu(self, tenant_id: str) -> int:
         """vCPU milli that a department draws."""
         return int(self.read(lambda tx: quotas.standing(tx, tenant_id=tenant_id, name="cpu_milli")).drawn)
+
+    def encumbered(self, tenant_id: str) -> int:
+        """Micro-yuan of this year that are encumbered at and below a department."""
+        year = budget_rules.year_of(clock.now())
+        found = self.read(lambda tx: appropriations.find(tx, tenant_id=tenant_id, year=year))
+        return int((found or self.read(lambda tx: appropriations.nothing(tx, tenant_id=tenant_id, year=year))).encumbered_micro)
+
+    def budget(self, tenant_id: str, micro: int) -> None:
+        """Give a department the money of this year."""
+        given, year = budget_model.Budget(appropriated_micro=micro), budget_rules.year_of(clock.now())
+        self.lane(lambda tx: appropriations.set_budget(tx, tenant_id=tenant_id, year=year, budget=given, allow_over=True))
 
     def events(self, resource_id: str) -> list[metering_model.UsageEvent]:
         """Usage events of a resource in their order."""

@@ -11,11 +11,13 @@ from control import case, merge, order, project, resource, tenant
 from control.settings import Settings
 from control.wiring import Wiring
 from orders import model
-from primitives import clock, errors
+from primitives import clock, errors, money
 from provisioners import model as provisioners_model
 from quotas import grants
 from quotas import model as quotas_model
 from quotas import service as quotas
+from quotas.budgets import appropriations, proof
+from quotas.budgets import rules as budget_rules
 from store.transaction import Transaction
 from tenants import model as tenants_model
 from tenants import people, signin, tree
@@ -235,6 +237,36 @@ def test_use_beyond_the_joint_limit_needs_allow_over(offices: Merging) -> None:
     terms = merge.Terms(tenant="tax", into="health", allow_over=True)
     done = offices.merged(terms)
     assert [grant["over_by"] for grant in done["grants"] if grant["name"] == "cpu_milli"] == [TINY]
+
+
+def test_what_the_years_have_left_and_what_is_encumbered_go_over(offices: Merging) -> None:
+    offices.machine("甲")
+    needed = offices.encumbered(offices.tenant_id)
+    offices.budget(offices.tenant_id, 3 * needed)
+    offices.budget(offices.taker_id, needed // 2)
+    done = offices.merged()
+    (went,) = done["budgets"]
+    moved = money.parse(went["amount"], "amount")
+    assert 3 * needed - needed // 100 < moved <= 3 * needed + money.FEN, "but for the use until now"
+    year = budget_rules.year_of(clock.now())
+    budgets = [
+        offices.read(lambda tx, at=each: appropriations.find(tx, tenant_id=at, year=year))
+        for each in (offices.tenant_id, offices.taker_id)
+    ]
+    assert sum(each.budget.appropriated_micro for each in budgets) == 3 * needed + needed // 2, "no money is lost or made"
+    assert [each.over_micro for each in budgets] == [0, 0]
+    assert needed - needed // 100 < budgets[1].encumbered_micro <= needed
+    assert offices.read(proof.check) == []
+
+
+def test_a_hard_budget_of_the_other_is_not_passed_by_without_allow_over(offices: Merging) -> None:
+    offices.machine("甲")
+    offices.budget(offices.taker_id, offices.encumbered(offices.tenant_id) // 2)
+    offices.case(merge.merge(TERMS), offices.chief)
+    with refused("budget.exceeded"):
+        offices.case(merge.merge(TERMS), offices.second)
+    offices.merged(merge.Terms(tenant="tax", into="health", allow_over=True))
+    assert offices.read(proof.check) == []
 
 
 def test_who_pays_for_others_hands_that_over(offices: Merging) -> None:

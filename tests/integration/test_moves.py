@@ -7,14 +7,14 @@ from typing import Any
 
 import pytest
 
-from control import approval_rule, order, order_view, plan, resource
+from control import approval_rule, order, order_view, resource
 from orders import model
 from primitives import clock, errors
 from provisioners import model as provisioners_model
-from provisioners import service as provisioners
 from quotas import grants
 from quotas import model as quotas_model
 from quotas import service as quotas
+from quotas.budgets import proof
 from tenants import model as tenants_model
 from tenants import service as tenants
 from tests.integration import checker
@@ -312,6 +312,37 @@ def test_both_sides_see_the_order_and_nobody_else(offices: TwoOffices) -> None:
     for who in (offices.requester, offices.taker_approver, offices.taker_requester):
         assert offices.read(lambda tx, who=who: order_view.show(tx, who, number))["spec"]["to"] == "health/hospital"
         assert number in [one["metadata"]["name"] for one in offices.read(lambda tx, who=who: order_view.list_orders(tx, who))]
+
+
+def test_money_is_kept_free_at_the_taker_counted_once_above_and_follows_on_approval(offices: TwoOffices) -> None:
+    offices.machine("税务申报")
+    needed = offices.encumbered(offices.tenant_id)
+    offices.budget(offices.city, needed)
+    offices.budget(offices.taker_id, needed)
+    asked = offices.ask(going("税务申报"))
+    assert [offices.encumbered(each) for each in (offices.tenant_id, offices.taker_id, offices.city)] == [needed, 0, needed]
+    offices.budget(offices.city, 10 * needed)
+    with refused("budget.exceeded"):
+        _order_at_taker(offices, create("抢先一步"))
+    offices.agree(asked)
+    assert offices.encumbered(offices.taker_id) <= needed
+    assert offices.encumbered(offices.tenant_id) < needed // 100, "use until the move is the giver's expense"
+    assert offices.read(proof.check) == []
+
+
+def test_a_taker_without_the_money_hears_so_before_anything_waits(offices: TwoOffices) -> None:
+    offices.machine("税务申报")
+    offices.budget(offices.taker_id, offices.encumbered(offices.tenant_id) // 2)
+    with refused("budget.exceeded"):
+        offices.ask(going("税务申报"))
+
+
+def test_money_kept_free_for_a_move_that_is_refused_is_there_again(offices: TwoOffices) -> None:
+    offices.machine("税务申报")
+    offices.budget(offices.taker_id, offices.encumbered(offices.tenant_id))
+    asked = offices.ask(going("税务申报"))
+    offices.agree(asked, model.Verdict.REFUSED)
+    _order_at_taker(offices, create("新机"))
 
 
 def _grant(offices: TwoOffices, tenant_id: str, amount: int, *, allow_over: bool = False) -> None:

@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup demo check test test-backends bench docs soak lock clean runtime packages style testbed-openstack testbed-kubernetes
+.PHONY: help setup demo check test test-backends bench bench-quota docs soak lock clean runtime packages style testbed-openstack testbed-kubernetes
 
 PYTHON ?= /usr/bin/python3
 export PYTHON
@@ -47,6 +47,9 @@ testbed-kubernetes:  ## build (ten minutes once; needs Go 1.26) and start a real
 
 bench: packages setup .venv-bench/stamp  ## ratios and figures of this machine, printed; some six minutes
 	$(BIN)/python -m benchmarks.run
+
+bench-quota: packages setup  ## quota decisions beside three ordinary ways in PostgreSQL, whole orders, trees; some six minutes
+	$(BIN)/python -m benchmarks.quota
 
 .venv-bench/stamp: benchmarks/requirements-peers.txt
 	$(PYTHON) -m venv --clear .venv-bench

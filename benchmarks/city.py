@@ -121,9 +121,7 @@ def sqlite() -> Iterator[str]:
 @contextlib.contextmanager
 def postgresql() -> Iterator[str]:
     """The URL of an empty database in a PostgreSQL of our own (fsync and synchronous_commit on); as root it runs as 'postgres'."""
-    programs = max(pathlib.Path("/usr/lib/postgresql").glob("*/bin"), default=None)
-    if programs is None:
-        raise SystemExit("benchmarks: PostgreSQL is not installed; see deploy/packages")
+    programs = postgresql_programs()
     folder = pathlib.Path(tempfile.mkdtemp(prefix="govpool-bench-pg-"))
     as_user: list[str] = []
     if os.geteuid() == 0:
@@ -136,13 +134,21 @@ def postgresql() -> Iterator[str]:
         subprocess.run(command, check=True, capture_output=True, cwd=folder)
 
     run("initdb", "--auth", "trust", "--username", "govpool", "--encoding", "UTF8", "--locale", "C.UTF-8")
-    options = f"-c listen_addresses='' -c unix_socket_directories={folder} -c shared_buffers=256MB"
+    options = f"-c listen_addresses='' -c unix_socket_directories={folder} -c shared_buffers=256MB -c max_connections=300"
     run("pg_ctl", "--options", options, "--log", str(folder / "log"), "--wait", "start")
     try:
         yield f"postgresql://govpool@/postgres?host={folder}"
     finally:
         run("pg_ctl", "--mode", "fast", "stop")
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def postgresql_programs() -> pathlib.Path:
+    """Where the newest PostgreSQL of this machine keeps its programs."""
+    programs = max(pathlib.Path("/usr/lib/postgresql").glob("*/bin"), default=None)
+    if programs is None:
+        raise SystemExit("benchmarks: PostgreSQL is not installed; see deploy/packages")
+    return programs
 
 
 DATABASES: Final = {"sqlite": sqlite, "postgresql": postgresql}

@@ -55,7 +55,7 @@ def in_process(url: str, departments: list[city.Department], *, rounds: int, sec
         for _ in range(rounds):
             for callers, batch_max in itertools.product(CALLERS, (GROUPED, ONE_EACH)):
                 lane.BATCH_MAX = batch_max  # type: ignore[misc]  # the one thing that this benchmark changes
-                send = _through_the_lane(shared, departments)
+                send = through_the_lane(shared, departments)
                 cpu = time.process_time() + city.server_cpu_s(url)
                 took = asyncio.run(load.callers(callers, lambda _, send=send: contextlib.nullcontext(send), seconds))  # type: ignore[misc]
                 cpu = time.process_time() + city.server_cpu_s(url) - cpu
@@ -81,11 +81,11 @@ def through_http(url: str, departments: list[city.Department], *, rounds: int, s
     return _summed(found)
 
 
-def _accustom(url: str, departments: list[city.Department]) -> None:
+def accustom(url: str, departments: list[city.Department]) -> None:
     """Order 200 machines; PostgreSQL then gathers the statistics that its autovacuum would have within the first minute."""
     opened = store_database.open_database(url)
     try:
-        send = _through_the_lane(wiring.Wiring(opened, settings.Settings()), departments)
+        send = through_the_lane(wiring.Wiring(opened, settings.Settings()), departments)
 
         async def order_all() -> None:
             await asyncio.gather(*(send() for _ in range(ACCUSTOMED)))
@@ -99,7 +99,7 @@ def _accustom(url: str, departments: list[city.Department]) -> None:
         connection.close()
 
 
-def _through_the_lane(shared: wiring.Wiring, departments: list[city.Department]) -> Callable[[], Awaitable[None]]:
+def through_the_lane(shared: wiring.Wiring, departments: list[city.Department]) -> Callable[[], Awaitable[None]]:
     """Sends one order as a handler of the API does, and waits for its commit."""
     turn = itertools.cycle(departments)
 
@@ -157,7 +157,7 @@ def measured(
         for way, measure in (("in process", in_process), ("HTTP", through_http)):
             with city.DATABASES[database]() as url:
                 departments = city.found(url)
-                _accustom(url, departments)
+                accustom(url, departments)
                 found[database][way] = measure(url, departments, rounds=rounds, seconds=seconds)
     return found
 

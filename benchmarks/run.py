@@ -26,7 +26,7 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="one short round of each; its figures mean little")
     options = parser.parse_args()
     what = options.what or ["cli", "memory", "orders"]
-    machine = _machine()
+    machine = this_machine()
     print(json.dumps(machine, ensure_ascii=False))
     for name in what:
         if name == "cli":
@@ -46,7 +46,8 @@ def main() -> None:
         sys.stderr.write("benchmarks: the openstack client is not installed (make bench does it), so its ratios are missing\n")
 
 
-def _machine() -> dict[str, Any]:
+def this_machine() -> dict[str, Any]:
+    """What the figures were seen on."""
     return {
         "at": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         "processors": len(os.sched_getaffinity(0)),

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from audit import model as audit_model
 from audit import service as audit
-from control import plan
+from control import encumbrance, plan
 from control.reconciler import ending
 from control.recovery import model, rules
 from control.recovery.model import Finding, Happened, Moment
@@ -96,8 +96,9 @@ def _born(tx: Transaction, hand: Hand, finding: Finding) -> Resource:
         zone=facts.zone,
         service_class=facts.service_class,
         amounts=rules.counted(facts),
-        spec=ordered or _menu(story.kind, story.image) | _size(story.kind, facts),
+        spec=ordered["driver"] if ordered else _menu(story.kind, story.image) | _size(story.kind, facts),
         labels=dict(story.labels),
+        end_at=clock.parse(ordered["end_at"]) if ordered and ordered.get("end_at") else None,
     )
     # a guest is there, so a deletion must go to the cloud: as if the one attempt that made it were known
     return dataclasses.replace(changes.born(wanted, tx.now()), attempts_made=1, created_at=_created_at(finding, facts))
@@ -120,7 +121,7 @@ def _free_name(tx: Transaction, project_id: str, story: model.Story) -> str:
 
 
 def _approved_meanwhile(tx: Transaction, hand: Hand, resource_id: str) -> Mapping[str, Any] | None:
-    """The driver spec of a create that waited for its approval at the backup and got it since; its order ends with what came of it."""
+    """The plan of a create that waited for its approval at the backup and got it since; its order ends with what came of it."""
     found = orders.waiting_line(tx, resource_id)
     if found is None:
         return None
@@ -131,12 +132,12 @@ def _approved_meanwhile(tx: Transaction, hand: Hand, resource_id: str) -> Mappin
         if not delivered and other.action == "create":
             quotas.release(tx, holder=other.resource_id)
             pools.release(tx, holder=other.resource_id)
+            encumbrance.free(tx, [other.resource_id], used=False)
         outcome = orders_model.Outcome.DELIVERED if delivered else orders_model.Outcome.FAILED
         orders.settle(
             tx, order_id=order_id, resource_id=other.resource_id, outcome=outcome, reason="" if delivered else _LOST_SIGHT
         )
-    spec: Mapping[str, Any] = line.spec["driver"]
-    return spec
+    return line.spec
 
 
 # -- what lives ----------------------------------------------------------------------------------------------------------------------
@@ -191,6 +192,7 @@ def _hold(tx: Transaction, row: Resource, amounts: Mapping[str, int]) -> None:
         amounts=plan.physical(held),
         holder=row.id,
     )
+    encumbrance.take_in(tx, row, held)
 
 
 # -- what is gone --------------------------------------------------------------------------------------------------------------------
@@ -203,6 +205,7 @@ def _ended(tx: Transaction, row: Resource, finding: Finding) -> Resource:
         return changes.restated(leaving, tx.now())
     quotas.release(tx, holder=row.id)
     pools.release(tx, holder=row.id)
+    encumbrance.free(tx, [row.id], used=True)
     asked = row.action == "delete"
     for order_id, delivered in ((row.order_id, asked), *((one, False) for one in row.superseded)):
         if order_id:

@@ -172,7 +172,7 @@ class City(World):
                 quotas.reserve(tx, tenant_id=self.tenant_id, amounts=SMALL, holder=resource_id, expires_at=None)
                 where = {"pool_id": place["pool_id"], "zone": "az1", "service_class": "general"}
                 pools.hold(tx, **where, amounts=plan.physical(SMALL), holder=resource_id)
-            spec = {"amounts": SMALL, "before": {}, "driver": {"image": "debian-12"}, **place}
+            spec = {"amounts": SMALL, "before": {}, "driver": {"image": "debian-12"}, "end_at": "2046-12-31T16:00:00Z", **place}
             lines = [
                 orders_model.Line(
                     position=number, action="create", kind=contract.VIRTUAL_MACHINE, resource_id=one, name=name, spec=spec

@@ -209,6 +209,30 @@ def test_volumes_and_containers_are_ordered_alike(town: Town) -> None:
     assert json.loads(li.ok("container", "show", "portal", "-o", "json"))["spec"]["amounts"]["pods"] == 3
 
 
+def test_a_lease_is_ordered_listed_shown_and_extended(town: Town) -> None:
+    li = town.li
+    today = (datetime.datetime.now(datetime.UTC) + datetime.timedelta(hours=8)).date()
+    until, later, soon = (str(today + datetime.timedelta(days=days)) for days in (20, 200, -1))
+    li.ok("volume", "create", "exam", "--size-gib", "5", "--until", until, "--wait")
+    assert f"END         {today + datetime.timedelta(days=21)}T00:00:00+08:00" in re.sub(" {4,}", " " * 9, li.ok("volume", "show", "exam"))
+    assert li.ok("lease", "list", "--within", "30d", "-o", "name") == "exam\n"
+    assert li.ok("lease", "list", "--tenant", "tax", "--within", "5d", "-o", "name") == ""
+    assert li.ok("lease", "list", "--ended", "-o", "name") == ""
+    assert li.ok("resource", "list", "--ending-within", "30d", "-o", "name") == "exam\n"
+    past = li.run("lease", "extend", "exam", "--until", soon)
+    assert past.returncode == 2 and "is past" in past.stderr and past.stdout == ""
+    assert "delivered" in li.ok("lease", "extend", "exam", "--until", later, "--reason", "延长考试系统", "--wait")
+    shown = json.loads(li.ok("lease", "show", "exam", "-o", "json"))
+    assert (shown["status"]["state"], shown["status"]["days_left"]) == ("running", 201)
+    assert shown["status"]["next_notice_at"] < shown["spec"]["end_at"]
+    li.ok("lease", "extend", "exam", "--until", "none")
+    assert json.loads(li.ok("lease", "show", "exam", "-o", "json"))["status"]["state"] == "open_ended"
+    odd = li.run("lease", "list", "--within", "soon")
+    assert odd.returncode == 2 and "--within 30d" in odd.stderr
+    missing = li.run("lease", "extend", "nothing", "--until", later)
+    assert missing.returncode == 3
+
+
 def test_what_does_not_exist_and_who_is_not_signed_in(town: Town, tmp_path: pathlib.Path) -> None:
     missing = town.li.run("vm", "show", "nothing")
     assert missing.returncode == 3 and "govpool vm list" in missing.stderr

@@ -199,6 +199,8 @@ def test_an_approval_that_was_lost_is_known_by_what_came_of_it(city: City) -> No
     order = city.read(lambda tx: orders.listed(tx, tenant_ids=None, state="", before=None, limit=10))[0]
     assert order.state is orders_model.State.DELIVERED
     assert city.drawn("instances") == 1
+    end_at = city.get(approved).end_at
+    assert end_at is not None and clock.text(end_at) == "2046-12-31T16:00:00Z"
     city.agrees(approved, refused)
 
 

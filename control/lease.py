@@ -9,7 +9,7 @@ import datetime
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
-from control import access, notice, reservation, resource, settings
+from control import access, encumbrance, notice, reservation, resource, settings
 from control.reconciler import ending
 from orders import model as orders_model
 from primitives import clock, errors
@@ -154,6 +154,7 @@ def extend(tx: Transaction, order_id: str, line: orders_model.Line) -> None:
     end_at = clock.parse(line.spec["end_at"]) if line.spec["end_at"] else None
     after = changes.extended(before, end_at, order_id=order_id, now=tx.now())
     provisioners.store(tx, before, after, hint=after.pending)
+    encumbrance.as_it_is(tx, after)
     if after.order_id != order_id:
         ending.settle(tx, after, order_id, orders_model.Outcome.DELIVERED, None)
 

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 
 from audit import model as audit_model
 from audit import service as audit
-from control import access, case, lease, move, notice, order_view, plan, reservation, settings
+from control import access, budget, case, encumbrance, lease, move, notice, order_view, plan, reservation, settings
 from orders import faults as orders_faults
 from orders import model, rules
 from orders import service as orders
@@ -19,7 +19,6 @@ from provisioners import faults as provisioners_faults
 from provisioners import lease as provisioners_lease
 from provisioners import model as provisioners_model
 from provisioners import service as provisioners
-from quotas import guard
 from store import installation
 from store.transaction import Transaction
 from tenants import model as tenants_model
@@ -68,8 +67,8 @@ def submit(wish: OrderWish, *, bin_days: int, protection_rule: str = settings.PR
             order = orders.submit(tx, _order(tx, ground, wish, who, lines, taker=where.taker if where else None), lines)
             if where is not None:
                 move.hold(tx, order, lines)
-        except guard.Exceeded as refused:
-            raise refused.seen_by(access.scope(tx, who, verb="list", kind="grant")) from refused
+        except encumbrance.REFUSALS as refused:
+            raise encumbrance.seen_by(tx, who, refused) from refused
         if order.state is model.State.DELIVERING:
             order, lines = _deliver(tx, order, lines)
         else:
@@ -77,6 +76,7 @@ def submit(wish: OrderWish, *, bin_days: int, protection_rule: str = settings.PR
         body = order_view.new_document(tx, order, lines, who)
         if wish.dry_run and where is None:
             body["status"]["quota_after"] = order_view.quota_after(tx, tenant.id, lines)
+            body["status"]["budget_after"] = budget.after_order(tx, who, tenant.id)
         return case.Answer(
             status=202,
             body=body,

@@ -166,6 +166,7 @@ def _line(line: model.Line) -> dict[str, Any]:
         "zone": spec.get("zone", ""),
         "service_class": spec.get("service_class", ""),
         "monthly": money.text(int(spec["monthly_micro"])),
+        "encumbers": money.text(int(spec.get("encumbers_micro", 0))),
         "end_at": spec.get("end_at"),
         "outcome": str(line.outcome),
         "reason": line.reason,

@@ -9,7 +9,7 @@ import datetime
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from control import app_plan, plan, settings
+from control import app_plan, encumbrance, plan, settings
 from metering import service as metering
 from orders import model
 from orders import service as orders
@@ -22,6 +22,7 @@ from provisioners import lease as provisioners_lease
 from provisioners import model as provisioners_model
 from provisioners import rules as provisioners_rules
 from provisioners import service as provisioners
+from quotas import guard as quotas_guard
 from quotas import service as quotas
 from store.transaction import Transaction
 from templates import catalog
@@ -87,13 +88,14 @@ def hold(tx: Transaction, ground: Ground, wishes: Sequence[LineWish]) -> list[mo
     fresh = [new for several in planned for new in several]
     if fresh:
         _once(ground, fresh)
-        quotas.reserve_each(tx, tenant_id=ground.tenant.id, amounts_of={new.id: new.amounts for new in fresh}, expires_at=None)
+        _reserve(tx, ground, fresh)
     lines: list[model.Line] = []
     for wish, several in zip(wishes, planned, strict=True):
         lines += [_placed(tx, ground, new) for new in several] if wish.action == "create" else [_held_change(tx, ground, wish)]
     for resource_id, count in collections.Counter(line.resource_id for line in lines).items():
         if count > 1:
             raise errors.INVALID(field="lines", reason=f"{resource_id} stands in {count} of them; it may stand in one")
+    lines = encumbrance.hold(tx, ground.tenant.id, lines)
     return [dataclasses.replace(line, position=position) for position, line in enumerate(lines, 1)]
 
 
@@ -103,7 +105,8 @@ def give_back(tx: Transaction, lines: Sequence[model.Line]) -> None:
         if line.action == "create":
             quotas.release(tx, holder=line.resource_id)
             pools.release(tx, holder=line.resource_id)
-        elif line.spec["amounts"] != line.spec["before"] or line.spec.get("surge"):
+            encumbrance.free(tx, [line.resource_id], used=False)
+        elif line.spec["amounts"] != line.spec["before"] or line.spec.get("surge") or line.action == EXTEND:
             _hold_as_it_is(tx, provisioners.get(tx, line.resource_id))
 
 
@@ -115,6 +118,7 @@ def _hold_as_it_is(tx: Transaction, resource: provisioners_model.Resource) -> No
     needed = provisioners_rules.held(resource.amounts, before.amounts if before else {}, before.surge if before else {})
     quotas.change(tx, holder=resource.id, amounts=needed)
     pools.change(tx, holder=resource.id, amounts=plan.physical(needed))
+    encumbrance.as_it_is(tx, resource)
 
 
 def longer(line: model.Line) -> bool:
@@ -144,6 +148,18 @@ def _planned(tx: Transaction, ground: Ground, wish: LineWish) -> list[_New]:
     if taken:
         raise provisioners_faults.NAME_TAKEN(project=ground.project.code, kind=wish.kind, name=taken[0])
     return [_New(wish=wish, id=ids.new(plan.PREFIX[wish.kind]), name=name, amounts=amounts, driver=driver) for name in names]
+
+
+def _reserve(tx: Transaction, ground: Ground, fresh: Sequence[_New]) -> None:
+    """Units of all that is new, with one draw.  A refusal says also whether the money would not suffice either."""
+    try:
+        quotas.reserve_each(tx, tenant_id=ground.tenant.id, amounts_of={new.id: new.amounts for new in fresh}, expires_at=None)
+    except quotas_guard.Exceeded as refused:
+
+        def hold_money() -> None:
+            encumbrance.hold(tx, ground.tenant.id, [_placed(tx, ground, new) for new in fresh])
+
+        raise encumbrance.also(refused, hold_money) from refused
 
 
 def _once(ground: Ground, fresh: Sequence[_New]) -> None:
@@ -211,9 +227,6 @@ def _resized(tx: Transaction, ground: Ground, wish: LineWish, resource: provisio
     orders.nothing_waits(tx, resource_id=resource.id)
     if any(amount > resource.amounts.get(name, 0) for name, amount in amounts.items()):
         pools.refuse_lower(tx, _level(ground), kind=wish.kind, pool=resource.pool)
-    held = provisioners_rules.held(amounts, resource.amounts)
-    quotas.change(tx, holder=resource.id, amounts=held)
-    pools.change(tx, holder=resource.id, amounts=plan.physical(held))
     dimensions = {"pool": resource.pool, "zone": resource.zone, "class": resource.service_class}
     price = [
         metering.monthly_price(
@@ -221,7 +234,14 @@ def _resized(tx: Transaction, ground: Ground, wish: LineWish, resource: provisio
         ).monthly_micro
         for each in (amounts, dict(resource.amounts))
     ]
-    return {"amounts": amounts, "driver": spec, "monthly_micro": price[0] - price[1]}
+    held = provisioners_rules.held(amounts, resource.amounts)
+    try:
+        quotas.change(tx, holder=resource.id, amounts=held)
+    except quotas_guard.Exceeded as refused:
+        raise encumbrance.also(refused, lambda: encumbrance.hold_price(tx, resource, price[0])) from refused
+    pools.change(tx, holder=resource.id, amounts=plan.physical(held))
+    encumbered = encumbrance.hold_price(tx, resource, price[0])
+    return {"amounts": amounts, "driver": spec, "monthly_micro": price[0] - price[1], **encumbered}
 
 
 def _rolled(tx: Transaction, ground: Ground, wish: LineWish, resource: provisioners_model.Resource) -> dict[str, Any]:
@@ -282,6 +302,7 @@ def _extension(tx: Transaction, ground: Ground, wish: LineWish, resource: provis
         "end_at": _end_text(end_at),
         "end_before": _end_text(resource.end_at),
         "kept_micro": price.monthly_micro,
+        **encumbrance.hold_end(tx, resource, end_at),
         "pool": resource.pool,
         "zone": resource.zone,
         "service_class": resource.service_class,

@@ -7,7 +7,7 @@ from typing import Final
 
 from audit import model as audit_model
 from audit import service as audit
-from control import notice, plan
+from control import encumbrance, notice, plan
 from metering import model as metering_model
 from metering import service as metering
 from orders import model as orders_model
@@ -177,6 +177,7 @@ def _hold(tx: Transaction, resource: model.Resource, amounts: Mapping[str, int])
     if resource.before is not None and (resource.before.surge or resource.before.amounts != resource.amounts):
         quotas.change(tx, holder=resource.id, amounts=amounts)
         pools.change(tx, holder=resource.id, amounts=plan.physical(amounts))
+        encumbrance.of_size(tx, resource, amounts)
     quotas.confirm(tx, holder=resource.id)
     pools.confirm(tx, holder=resource.id)
 
@@ -184,6 +185,7 @@ def _hold(tx: Transaction, resource: model.Resource, amounts: Mapping[str, int])
 def _end(tx: Transaction, resource: model.Resource, state: State, reason: model.Reason | None) -> model.Resource:
     quotas.release(tx, holder=resource.id)
     pools.release(tx, holder=resource.id)
+    encumbrance.free(tx, [resource.id], used=bool(resource.usage_sequence))
     ended = changes.ended(resource, state, tx.now())
     if resource.usage_sequence:
         absent = resource.facts.state is contract.State.ABSENT

@@ -1,11 +1,12 @@
 """What finance gives a tenant for a year, how it stands, and what the year is expected to cost."""
 
 import dataclasses
+import datetime
 from collections.abc import Collection
 
-from primitives import errors
+from primitives import clock, errors
 from quotas.budgets import faults, guard, model, records, rules, service
-from quotas.budgets.model import Change, Crossing, Standing
+from quotas.budgets.model import Change, Crossing, Hold, Standing
 from store.transaction import Transaction
 from tenants import service as tenants
 
@@ -111,3 +112,19 @@ def note_forecasts(tx: Transaction) -> list[Crossing]:
         if any(each.basis is model.Basis.FORECAST for each in one.budget.thresholds):
             crossed += guard.noted(tx, [one], forecast(tx, one).at_year_end_micro)
     return crossed
+
+
+def of_tenant(tx: Transaction, tenant_id: str) -> list[Standing]:
+    """All budgets of a tenant, by year."""
+    return records.of_tenant(tx, tenant_id)
+
+
+def held_in(tx: Transaction, *, tenant_id: str, year: int, count: int) -> list[Hold]:
+    """The holds at and below a tenant in a year, the largest first."""
+    return records.holds_in(tx, tenants.subtree_ids(tx, tenant_id), year, count)
+
+
+def settled_at(tx: Transaction, tenant_id: str) -> datetime.datetime | None:
+    """Up to when the use of a tenant is among its expenses."""
+    found = records.settled_at(tx, [tenant_id]).get(tenant_id)
+    return None if found is None else clock.from_us(found)

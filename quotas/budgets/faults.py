@@ -22,14 +22,6 @@ CONTENDED: Final = errors.Fault(
     mend_en="repeat the request",
     mend_zh="请重试",
 )
-HELD: Final = errors.Fault(
-    "budget.held",
-    Kind.CONFLICT,
-    en="money is held for {holder} already",
-    zh="{holder} 已占用预算",
-    mend_en="change or release that first",
-    mend_zh="请先变更或释放已有占用",
-)
 CURRENCY: Final = errors.Fault(
     "budget.currency",
     Kind.INVALID,

@@ -10,28 +10,41 @@ import datetime
 from collections.abc import Mapping, Sequence
 
 from primitives import clock
-from quotas.budgets import faults, guard, model, records, rules
+from quotas.budgets import guard, model, records, rules
 from quotas.budgets.model import Change, Crossing, Hold
 from store.transaction import Transaction
+from tenants import model as tenants_model
 from tenants import service as tenants
 
 # -- hold --------------------------------------------------------------------------------------------------------------------------
 
 
-def hold_each(tx: Transaction, *, tenant_id: str, wishes: Sequence[model.Wish], asked: bool = True) -> list[Crossing]:
-    """Hold money for new resources of one tenant from now to their end, all of them or none.
+def hold_each(
+    tx: Transaction, *, tenant_id: str, wishes: Sequence[model.Wish], asked: bool = True
+) -> tuple[list[Hold], list[Crossing]]:
+    """Hold money for new resources of one tenant from now to their end, all of them or none; what is held.
 
     With `asked` a hard budget on the path that does not have it refuses.  Raises budget.exceeded, budget.held, budget.out_of_range.
     """
-    begin_year(tx)
-    holders = [wish.holder for wish in wishes]
-    known = records.holds(tx, holders) if not asked else []  # what is ordered is new; what is adopted may have held money before
-    live = sorted({one.holder for one in known if one.end_at > tx.now()})
-    if live:
-        raise faults.HELD(holder=live[0])
-    numbers = {one.holder: one.number for one in known}
-    after = [one for wish in wishes for one in rules.held(wish, tenant_id, tx.now(), numbers.get(wish.holder, 0) + 1)]
-    return _rewrite(tx, [], after, asked=asked)
+    begun = begin_year(tx)
+    held_now = [one for wish in wishes for one in rules.held(wish, tenant_id, tx.now())]
+    return held_now, begun + _rewrite(tx, [], held_now, asked=asked)
+
+
+def adopt(
+    tx: Transaction, *, tenant_id: str, wish: model.Wish, since: datetime.datetime | None = None
+) -> tuple[list[Hold], list[Crossing]]:
+    """Hold money for what exists already, from `since` (now) on, whether it is there or not.  Whose money is held is left alone."""
+    begun = begin_year(tx)
+    before = records.holds(tx, [wish.holder])
+    if any(one.end_at > tx.now() for one in before):
+        return [], begun
+    since = max([since or tx.now(), *(one.end_at for one in before)])
+    if wish.end_at is None:  # an open-ended hold lies in one year, and only the present one is left to roll
+        since = max(since, rules.year(rules.year_of(tx.now())).start_at)
+    first = max((one.number for one in before), default=0) + 1
+    held_now = rules.held(wish, tenant_id, since, first)
+    return held_now, begun + _rewrite(tx, [], held_now, asked=False)
 
 
 def change(
@@ -48,10 +61,10 @@ def change(
     Only the difference is asked for, and only where something grows; what shrinks passes always.  One that holds no money is left alone.
     Raises budget.exceeded, budget.out_of_range.
     """
-    begin_year(tx)
+    begun = begin_year(tx)
     before = records.holds(tx, [holder])
     after = rules.changed(before, tx.now(), monthly_micro=monthly_micro, end_at=end_at, open_ended=open_ended)
-    return _rewrite(tx, before, after, asked=asked and rules.grows(before, after))
+    return begun + _rewrite(tx, before, after, asked=asked and rules.grows(before, after))
 
 
 def release(tx: Transaction, *, holders: Sequence[str], used: bool) -> list[Crossing]:
@@ -62,13 +75,10 @@ def release(tx: Transaction, *, holders: Sequence[str], used: bool) -> list[Cros
 
 def move(tx: Transaction, *, holders: Sequence[str], tenant_id: str, asked: bool = True) -> list[Crossing]:
     """The money of resources is another tenant's from now on; their use until now stays with whoever had it.  Raises budget.exceeded."""
-    begin_year(tx)
+    begun = begin_year(tx)
     before = records.holds(tx, holders)
-    by_holder: dict[str, list[Hold]] = {}
-    for one in before:
-        by_holder.setdefault(one.holder, []).append(one)
-    after = [one for own in by_holder.values() for one in rules.changed(own, tx.now(), tenant_id=tenant_id)]
-    return _rewrite(tx, before, after, asked=asked)
+    after = rules.each_changed(before, tx.now(), tenant_id=tenant_id)
+    return begun + _rewrite(tx, before, after, asked=asked)
 
 
 def move_subtree(
@@ -79,12 +89,7 @@ def move_subtree(
     Expenses stay where they were made; those of the present month follow with its next settlement.  Raises budget.exceeded unless `allow_over`.
     """
     held = records.held_of(tx, tenants.subtree_ids(tx, tenant_id))
-    deltas: dict[tuple[str, int], Change] = {}
-    for above, sign in ((above_before, -1), (above_after, 1)):
-        for node in above:
-            for year, amount in held.items():
-                deltas[node, year] = deltas.get((node, year), Change()) + Change(encumbered_micro=sign * amount)
-    return guard.draw(tx, {key: deltas[key] for key in sorted(deltas) if deltas[key]}, asked=not allow_over)
+    return guard.draw(tx, rules.carried(held, above_before, above_after), asked=not allow_over)
 
 
 def held(tx: Transaction, *, holders: Sequence[str]) -> list[Hold]:
@@ -92,16 +97,22 @@ def held(tx: Transaction, *, holders: Sequence[str]) -> list[Hold]:
     return records.holds(tx, holders)
 
 
-def held_in(tx: Transaction, *, tenant_id: str, year: int, count: int = 1000) -> list[Hold]:
-    """The holds at and below a tenant in a year, the largest first."""
-    return records.holds_in(tx, tenants.subtree_ids(tx, tenant_id), year, count)
+def merge(tx: Transaction, *, from_id: str, into_id: str, allow_over: bool = False) -> list[Crossing]:
+    """What a tenant holds itself is another's from now on, and what is held below it counts there; called while the tree still stands.
 
-
-def missing(tx: Transaction, *, tenant_id: str, wishes: Sequence[model.Wish]) -> list[model.Breach]:
-    """Where the money for new resources would not suffice; nothing is held."""
-    begin_year(tx)
-    after = [one for wish in wishes for one in rules.held(wish, tenant_id, tx.now())]
-    return guard.breaches(tx, rules.changes([], after, guard.paths(tx, [tenant_id])))
+    Raises budget.exceeded unless `allow_over`.
+    """
+    begun = begin_year(tx)
+    before = records.holds_of(tx, from_id)
+    after = rules.each_changed(before, tx.now(), tenant_id=into_id)
+    paths = guard.paths(tx, sorted({from_id, into_id}))
+    deltas = rules.changes(before, after, paths)
+    moving = [child.id for child in tenants.children(tx, from_id) if child.state is not tenants_model.State.CLOSED]
+    held_below = records.held_of(tx, [node for child in moving for node in tenants.subtree_ids(tx, child)])
+    deltas = rules.carried(held_below, paths[from_id], paths[into_id], deltas)
+    crossed = guard.draw(tx, deltas, asked=not allow_over)
+    records.rewrite(tx, before, after)
+    return begun + crossed
 
 
 # -- the year ----------------------------------------------------------------------------------------------------------------------

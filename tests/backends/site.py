@@ -60,6 +60,19 @@ class LabCloud:
         """Replace the script of faults and delays."""
         self.call("PUT", "/lab/script", {"rules": list(rules)} | settings)
 
+    def vanish(self, cloud_id: str) -> None:
+        """Somebody deletes a guest past govpool."""
+        self.call("DELETE", f"/lab/guests/{cloud_id}")
+
+    def foreign(self, name: str) -> str:
+        """Somebody makes a guest past govpool; its id."""
+        return str(self.call("POST", "/lab/guests", {"name": name})["id"])
+
+    def reboots(self, cloud_id: str) -> int:
+        """How often a guest was restarted."""
+        events = self.call("GET", "/v1/events")["events"]
+        return sum(event["verb"] == "restarted" and event["guest"]["id"] == cloud_id for event in events)
+
     def mutations(self) -> list[dict[str, Any]]:
         """The mutating calls that the cloud has seen so far."""
         return [request for request in self.call("GET", "/lab/requests?limit=100000")["requests"] if request["mutating"]]
@@ -80,6 +93,11 @@ class LabCloud:
 class Site:
     """A cloud with a driver and one department that may hold a lot; makes resources and walks them along."""
 
+    installation = INSTALLATION
+    fenced = True  # acts and removals are refused on an older revision
+    pause_s = 0.0  # after a Waiting
+    alone = True  # nobody else has anything in the cloud
+    pace = 1  # how much slower than the lab the cloud is
     tenant = contract.Tenant(code="tax", name="税务局", installation=INSTALLATION, epoch=3)
 
     def __init__(self, cloud: LabCloud, settings: dict[str, Any]) -> None:
@@ -98,7 +116,7 @@ class Site:
         values: dict[str, Any] = {
             "resource_id": ids.new(prefix), "kind": kind, "name": "一窗受理-01", "tenant": "tax", "project": "one-window",
             "generation": 1, "power": contract.State.RUNNING, "amounts": amounts, "spec": {"image": "debian-12"},
-            "installation": INSTALLATION, "epoch": 3,
+            "installation": self.installation, "epoch": 3,
         }  # fmt: skip
         return contract.Wanted(**values | changes)
 
@@ -129,6 +147,8 @@ class Site:
                 return step.facts
             if isinstance(step, contract.Facts):
                 known = step
+            else:
+                time.sleep(self.pause_s)
         raise AssertionError(f"{verb} of {wanted.resource_id} never ends; known: {known}")
 
     def made(self, wanted: contract.Wanted) -> contract.Facts:
@@ -151,6 +171,34 @@ class Site:
         assert isinstance(step, contract.Facts)
         return step
 
+    def shown(self, name: str) -> str:
+        """How the cloud shows a name."""
+        return name
+
+    def rounds(self, number: int) -> int:
+        """How often something is repeated that takes a real cloud seconds: a tenth as often."""
+        return number if self.pace == 1 else max(1, number // 10)
+
+    def spare_ticket(self, wanted: contract.Wanted) -> str:
+        """A ticket of a resource that no answer ever named."""
+        body = {"installation": self.installation, "tenant": "tax", "resource_id": wanted.resource_id}
+        return str(self.cloud.call("POST", "/v1/tickets", body)["id"])
+
+    def stray(self, wanted: contract.Wanted) -> str:
+        """A second guest of a resource, made on a ticket of its own; its id in the cloud."""
+        known = contract.Facts(ticket_id=self.spare_ticket(wanted))
+        while not known.cloud_id:
+            step = self.driver.advance(wanted, known, self.attempt(wanted))
+            if isinstance(step, contract.Waiting):
+                time.sleep(self.pause_s)
+            else:
+                known = step.facts if isinstance(step, contract.Done) else step
+        return known.cloud_id
+
+    def used_ram_mib(self) -> int:
+        """RAM that the cloud counts for the department."""
+        return sum(host.used.get("ram_mib", 0) for host in self.driver.capacity().hosts)
+
 
 def lost(site: Site, verb: contract.Verb, wanted: contract.Wanted, known: contract.Facts, action: str = "") -> contract.Attempt:
     """An attempt whose answer does not come."""
@@ -166,6 +214,7 @@ def settled(site: Site, attempt: contract.Attempt, known: contract.Facts) -> con
         verdict = site.driver.revoke(attempt, known)
         if not isinstance(verdict, contract.Waiting):
             return verdict
+        time.sleep(2 * site.pause_s)
     return None
 
 

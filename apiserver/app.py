@@ -21,6 +21,7 @@ from starlette import requests, responses, routing, types
 from apiserver import decode, faults, outage, problem, route, routes
 from control import case, login
 from primitives import clock, errors, ids
+from store import awaiting
 
 READERS: Final = 6
 WORKERS: Final = 4
@@ -193,7 +194,7 @@ class Api:
         return answer
 
     async def _change(self, call: route.Call) -> case.Answer:
-        future = asyncio.wrap_future(case.submit(self.wiring, call.rehearsed(call.route.handler(call)), call.context))
+        future = awaiting.on_loop(case.submit(self.wiring, call.rehearsed(call.route.handler(call)), call.context))
         try:
             return await asyncio.wait_for(asyncio.shield(future), LANE_S)
         except TimeoutError as error:

@@ -20,8 +20,8 @@ from typing import Any, Final
 
 from benchmarks import city, load
 from control import case, order, settings, wiring
+from store import awaiting, lane
 from store import database as store_database
-from store import lane
 
 CALLERS: Final = (1, 16, 64)
 ONE_EACH: Final = 1
@@ -114,7 +114,7 @@ def through_the_lane(shared: wiring.Wiring, departments: list[city.Department]) 
             idempotency_key=f"bench-{number}",
             source="127.0.0.1",
         )
-        answer = await asyncio.wrap_future(case.submit(shared, use_case, case.with_body(context, b"{}")))
+        answer = await awaiting.on_loop(case.submit(shared, use_case, case.with_body(context, b"{}")))
         if answer.status != 202:
             raise SystemExit(f"benchmarks: an order was answered {answer.status}")
 

@@ -22,6 +22,7 @@ from benchmarks import city, load, orders, quota_peers, quota_tree, run
 from control import settings, wiring
 from primitives import ids
 from quotas import service as quotas
+from store import awaiting
 from store import database as store_database
 
 CALLERS: Final = (8, 32, 256)
@@ -73,7 +74,7 @@ def ours(opened: store_database.Database, leaves: Sequence[str], *, callers: int
     async def reserve() -> None:
         leaf, holder = next(turn), ids.new("vm")
         future = opened.lane.submit(lambda tx: quotas.reserve(tx, tenant_id=leaf, amounts=AMOUNTS, holder=holder, expires_at=None))
-        await asyncio.wrap_future(future)
+        await awaiting.on_loop(future)
 
     return _measured(opened, reserve, callers, seconds)
 

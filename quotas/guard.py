@@ -77,5 +77,10 @@ def _risen_through(
 
 
 def _rising(after: Mapping[str, tuple[int, int]], added: Mapping[str, int]) -> dict[str, int]:
-    rises = {name: rules.risen(*after[name], amount) for name, amount in added.items()}
-    return {name: rise for name, rise in rises.items() if rise}
+    rises: dict[str, int] = {}
+    for name, amount in added.items():
+        drawn, local_quota = after[name]
+        rise = rules.risen(drawn, local_quota, amount) if local_quota else amount
+        if rise:
+            rises[name] = rise
+    return rises

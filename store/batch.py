@@ -44,7 +44,7 @@ class Tally:
     """The counters of one table as one batch knows them.  `write` stores lines under their guard and says how many rows it changed."""
 
     def __init__(self, batch: "Batch", write: Callable[[engines.Connection, Sequence[Line]], int]) -> None:
-        self._batch = batch
+        self._before = batch.before_lines
         self._write = write
         self.lines: dict[tuple[str, ...], Line] = {}
         self.known: set[Any] = set()
@@ -53,7 +53,7 @@ class Tally:
 
     def put(self, line: Line, values: tuple[int, ...]) -> None:
         """Other values for a line; a refused use case takes them back."""
-        self._batch.on_undo(functools.partial(setattr, line, "values", line.values), line)
+        self._before.append((line, line.values))
         line.values = values
         self._changed.add(line)
 
@@ -89,7 +89,9 @@ class Batch:
         self._later: list[tuple[sa.Table, _Row]] = []
         self._unwritten: dict[str, list[_Row]] = {}
         self._mark = 0  # where the rows of the present use case begin
-        self._undo: list[tuple[Callable[[], object], Line | None]] = []
+        self.before_lines: list[tuple[Line, tuple[int, ...]]] = []
+        """Lines that the present use case has changed, and what they were."""
+        self._before_kept: list[tuple[Any, Any]] = []
         self._saved = not deferring  # the present use case has its savepoint
         self.broken = False  # what was written later was refused; a use case that swallows the error changes nothing about that
 
@@ -109,7 +111,7 @@ class Batch:
         self._kept[key] = (value, named)
         for table in named:
             self._keys_of.setdefault(table, set()).add(key)
-        self._undo.append((functools.partial(self._restore, key, before), None))
+        self._before_kept.append((key, before))
 
     def _restore(self, key: Any, before: Any) -> None:
         if before is _ABSENT:
@@ -150,10 +152,6 @@ class Batch:
         """Rows of a table that are not written yet."""
         return self._unwritten.get(table.name, ())
 
-    def on_undo(self, undo: Callable[[], object], line: Line | None = None) -> None:
-        """What to do, last first, when the present use case is refused."""
-        self._undo.append((undo, line))
-
     def before(self, named: Iterable[str], written: Iterable[str]) -> None:
         """To be called before each statement, with the tables that it names and those that it writes to."""
         if self.deferring:
@@ -178,7 +176,7 @@ class Batch:
 
     def write(self) -> None:
         """Write all that was to be written later.  What is the present use case's own is written behind its savepoint."""
-        if not self._saved and (len(self._later) > self._mark or any(line is not None for _, line in self._undo)):
+        if not self._saved and (len(self._later) > self._mark or self.before_lines):
             self.save()
         self._write(self._later)
         self._later, self._mark = [], 0
@@ -206,7 +204,8 @@ class Batch:
 
     def begin(self) -> None:
         """A use case begins.  Its savepoint is set once it writes at once: without that there is nothing to go back from."""
-        self._undo.clear()
+        self.before_lines.clear()
+        self._before_kept.clear()
         self._mark = len(self._later)
         self._saved = False
         if not self.deferring:
@@ -215,12 +214,10 @@ class Batch:
     def save(self) -> None:
         """Set the savepoint of the present use case, behind everything that others left unwritten."""
         self._saved = True
-        own = {line: line.values for _, line in self._undo if line is not None}
+        own = {line: line.values for line, _ in self.before_lines}
         earlier, mine = self._later[: self._mark], self._later[self._mark :]
         if earlier or self._tallies:
-            for undo, line in reversed(self._undo):
-                if line is not None:
-                    undo()
+            self._take_back_lines()
             self._write(earlier)
             for line, values in own.items():
                 line.values = values
@@ -243,9 +240,11 @@ class Batch:
             self._kept.clear()
             self._keys_of.clear()
         else:
-            for undo, _ in reversed(self._undo):
-                undo()
-        self._undo.clear()
+            self._take_back_lines()
+            for key, before in reversed(self._before_kept):
+                self._restore(key, before)
+        self.before_lines.clear()
+        self._before_kept.clear()
         for table, _ in self._later[self._mark :]:
             left = self._unwritten[table.name]
             left.pop()
@@ -253,9 +252,14 @@ class Batch:
                 del self._unwritten[table.name]
         del self._later[self._mark :]
 
+    def _take_back_lines(self) -> None:
+        for line, values in reversed(self.before_lines):
+            line.values = values
+
     def finish(self) -> None:
         """Every use case ended: write what is left.  The commit follows."""
-        self._undo.clear()
+        self.before_lines.clear()
+        self._before_kept.clear()
         self._mark = len(self._later)
         self.write()
         for tally in self._tallies.values():

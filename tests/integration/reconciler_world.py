@@ -39,6 +39,8 @@ LAB_HOST = {
 class World:
     """Everything a test of the reconciler needs.  `create` is how the cloud makes guests: on a ticket, or by tag only."""
 
+    driver = "lab"
+
     def __init__(self, url: str, lab: lab_process.Lab, create: str = "ticket") -> None:
         self.url = url
         self.lab = lab
@@ -183,7 +185,7 @@ class World:
         for name, amount in GRANT.items():
             for tenant in (city, bureau):
                 grants.set_grant(tx, tenant_id=tenant.id, name=name, grant=quotas_model.Grant(granted=amount))
-        add_pool(tx, driver_settings)
+        add_pool(tx, driver_settings, self.driver)
 
 
 def wait(holds: Callable[[], bool], timeout_s: float = 60) -> None:
@@ -214,7 +216,7 @@ def lab_cloud(folder: pathlib.Path) -> Iterator[lab_process.Lab]:
         lab.stop()
 
 
-def add_pool(tx: Transaction, driver_settings: dict[str, Any]) -> None:
-    """One pool over the lab cloud."""
-    spec = pools_model.PoolSpec(name="市级资源池", driver="lab", driver_settings=driver_settings)
+def add_pool(tx: Transaction, driver_settings: dict[str, Any], driver: str = "lab") -> None:
+    """One pool, over the lab cloud unless another driver is named."""
+    spec = pools_model.PoolSpec(name="市级资源池", driver=driver, driver_settings=driver_settings)
     pools.create(tx, code="city", spec=spec, kinds=model.ID_PREFIX)

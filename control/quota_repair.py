@@ -77,7 +77,7 @@ def _holders(tx: Transaction, found: Sequence[quota_check.Finding]) -> list[quot
     for holder in holders:
         wanted = expected.get(holder)
         done += _put_right(tx, holder, wanted) if wanted is not None else _released(tx, holder)
-    if any(each.code == "money.derived" for each in found):
+    if done or any(each.code == "money.derived" for each in found):  # after the units, which money stands behind
         done += [_finding(tx, "money.derived", each) for each in proof.repair(tx)]
     return done
 

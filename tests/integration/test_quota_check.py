@@ -119,7 +119,7 @@ def test_a_resource_without_a_reservation_is_a_hole_and_holds_again(office: Offi
     web = office.rows()[0].id
     held = office.held(web)
     office.lane(lambda tx: (service.release(tx, holder=web), pools_repair.release(tx, holder=web)))
-    assert {each.code for each in found(office)} == {"quota.hole", "room.hole"}
+    assert {each.code for each in found(office)} == {"quota.hole", "room.hole", "money.derived"}, "money that no units stand behind"
     mend(office)
     assert office.held(web) == held
     assert found(office) == []

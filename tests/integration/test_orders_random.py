@@ -2,6 +2,7 @@
 who has a right to it, and at the end nothing is held and every order has ended.
 """
 
+import dataclasses
 import datetime
 import functools
 import pathlib
@@ -22,6 +23,7 @@ from provisioners import service as provisioners
 from provisioners.model import Desired, State
 from quotas import service as quotas
 from store.transaction import Transaction
+from tests.integration.lease_world import in_days, tick
 from tests.integration.office import Office, change, create
 from tests.integration.reconciler_world import lab_cloud
 
@@ -62,15 +64,20 @@ class Story:
 
     def orders_new(self) -> None:
         self.numbers += 1
-        self.office.order(create(f"机-{self.numbers}", self.random.choice(SIZES), self.random.randint(1, 2)))
+        wish = create(f"机-{self.numbers}", self.random.choice(SIZES), self.random.randint(1, 2))
+        self.office.order(dataclasses.replace(wish, end_at=self.random.choice(["", "none", in_days(2), in_days(9)])))
 
     def orders_change(self) -> None:
         if living := [row for row in self.office.rows() if not row.ended]:
             lines = []
             for row in self.random.sample(living, min(len(living), self.random.choice([1, 1, 2]))):
-                action = self.random.choice(["resize", "resize", "resize", "stop", "start", "restart", "delete", "undelete"])
+                action = self.random.choice(
+                    ["resize", "resize", "resize", "stop", "start", "restart", "delete", "undelete", "extend"]
+                )
                 size = self.random.choice(SIZES) if action == "resize" else ""
-                lines.append(change(action, row.id, size, purge=self.random.random() < 0.3))
+                until = self.random.choice([in_days(1.5), in_days(40), "none"]) if action == "extend" else ""
+                wish = change(action, row.id, size, purge=self.random.random() < 0.3)
+                lines.append(dataclasses.replace(wish, end_at=until))
             self.office.order(*lines)
 
     def decides(self) -> None:
@@ -79,11 +86,12 @@ class Story:
             self.office.decide(str(self.random.choice(waiting).number), self.random.choice(verdicts))
 
     def changes_rule(self) -> None:
-        self.office.ask_for_approval_of(*self.random.choice([["resize"], ["create", "resize"], ["scale"]]))
+        self.office.ask_for_approval_of(*self.random.choice([["resize"], ["create", "resize"], ["scale"], ["resize", "extend"]]))
 
     def waits(self) -> None:
         clock.shift(clock.offset() + datetime.timedelta(hours=self.random.choice([1, 25, 24 * 8])))
         self.office.lane(order.end_overdue)
+        tick(self.office)
 
     def writes_off(self) -> None:
         if living := [row for row in self.office.rows() if not row.ended]:

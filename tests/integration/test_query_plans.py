@@ -15,6 +15,7 @@ from orders import model
 from store import database as store_database
 from store import engines
 from tests.conftest import Cluster
+from tests.integration.lease_world import extension, in_days, turn
 from tests.integration.test_orders import Bureau, machine
 
 GROWING = {
@@ -53,10 +54,12 @@ def test_no_statement_of_an_order_reads_a_whole_table(
         return ran(self, text, parameters)
 
     monkeypatch.setattr(engines.SqliteConnection, "rows", noted)
-    bureau.order(machine("台账", count=3))
+    made = bureau.order(machine("台账", count=3))["spec"]["lines"][0]["resource"]
     bureau.ask_for_approval_over("1.00")
     number = bureau.order(machine("归档"))["metadata"]["name"]
     bureau.decide(number, model.Verdict.WITHDRAWN)
+    bureau.order(extension(made, in_days(2)))
+    turn(database)
     monkeypatch.undo()
     scans = {text: found for text in said if (found := scanned(path, text))}
     database.close()

@@ -14,6 +14,7 @@ from store import database as store_database
 from tests.integration.office import Office, change, create
 from tests.integration.reconciler_world import lab_cloud
 from tests.integration.tenants_server import Refused, refused, serving
+from tests.integration.test_rolling import app, counted, in_the_cloud, line, never_beyond
 
 
 @pytest.fixture
@@ -150,3 +151,21 @@ def test_retry_doubles(database: store_database.Database) -> None:
         assert answers[0] == answers[1] == answers[2]
         found = {row["tenant"]: row["granted"] for row in operator.pages("/v1/grants")}
         assert (found["tax"], found["finance"]) == (45, 15)
+
+
+def test_rolling_update_exceeds_quota(office: Office) -> None:
+    """kubernetes#123434: a rolling update made more pods than the quota allowed.  Here what it adds is counted before it starts."""
+    app_id = app(office, number=4)
+    grant(office, "pods", 4)
+    with pytest.raises(errors.GovpoolError) as caught:
+        office.order(line("update", app_id, image="python-3.12"))
+    assert caught.value.code == "resource.surge"
+    grant(office, "pods", 5)
+    office.lab.script(action_s=[0.3, 0.3])
+    office.order(line("update", app_id, image="python-3.12"))
+    assert (counted(office, app_id)[0], in_the_cloud(office)) == (5, 4)
+    with pytest.raises(errors.GovpoolError) as caught:
+        office.order(line("create", "另一个", replicas=1))
+    assert caught.value.code == "quota.exceeded", "what is added for a while is not given to somebody else"
+    office.work(never_beyond(office, app_id))
+    office.order(line("create", "另一个", replicas=1))

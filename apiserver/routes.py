@@ -17,6 +17,7 @@ MODULES: Final = (
     "status",
     "pool",
     "grant",
+    "budget",
     "recall",
     "quota_check",
     "template",

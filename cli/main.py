@@ -36,6 +36,7 @@ NOUNS: Final[dict[str, tuple[str, str, str]]] = {
     "pool": ("cloud", "pooled hardware", "资源池"),
     "host": ("cloud", "hosts of the pools, and their largest free block", "资源池主机与最大空闲块"),
     "price": ("money", "price books", "价目表"),
+    "budget": ("money", "budgets: given, encumbered, spent, forecast", "预算：安排、占用、支出、预测"),
     "usage": ("money", "usage events and intervals", "用量"),
     "statement": ("money", "monthly statements", "结算单"),
     "hall": ("energy", "halls of the data centre", "机房模块"),

@@ -94,9 +94,9 @@ def _serve(url: str, chosen: "settings.Settings", ready_file: str) -> None:
 
 def _services(shared: "wiring.Wiring") -> "list[services.Service]":
     """What runs beside the API in this process, in the order of starting."""
-    from control import energy, jobs, notice_delivery, strangers, worker
+    from control import energy, expense, jobs, notice_delivery, strangers, worker
 
-    own = [jobs.service(shared), notice_delivery.service(shared), strangers.service(shared.database, shared.strangers)]
+    own = [jobs.service(shared), expense.service_of(shared), notice_delivery.service(shared), strangers.service(shared.database, shared.strangers)]
     return [*worker.background(shared), *energy.background(shared), *own]
 
 

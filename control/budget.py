@@ -24,6 +24,8 @@ FROM_ABOVE: Final = errors.Fault(
     mend_en="ask the finance of {parent}; govpool whoami shows where you hold a role",
     mend_zh="请联系 {parent} 的财务人员；用 govpool whoami 查看您的角色范围",
 )
+PRESENT: Final = "present"
+"""Names the year that it is now."""
 REST: Final = "rest"
 """Carry over what the year before left."""
 HOLDS_MAX: Final = 1000
@@ -47,7 +49,7 @@ class Spec(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
 
 
 def set_budget(
-    tenant: str, year: int, spec: Spec, *, if_match: int | None = None, allow_over: bool = False, dry_run: bool = False
+    tenant: str, year: int, spec: Spec, *, if_match: int | None = None, allow_over: bool = False
 ) -> case.UseCase:
     """Make the budget of a year be as the spec says; an equal one stays untouched, at its generation."""
 
@@ -71,7 +73,7 @@ def set_budget(
             facts=over,
         )
 
-    return case.UseCase(action="budget.set", permit=lambda tx, who: _from_above(tx, who, tenant), effect=effect, dry_run=dry_run)
+    return case.UseCase(action="budget.set", permit=lambda tx, who: _from_above(tx, who, tenant), effect=effect)
 
 
 def show_budget(tx: Transaction, who: tenants_model.Principal, tenant: str, year: int | None = None) -> dict[str, Any]:
@@ -220,16 +222,21 @@ def _document(tx: Transaction, owner: tenants_model.Tenant, standing: Standing) 
     }
 
 
-def _year(text: str) -> int:
-    """The year of a document's name.  Raises budget.year."""
+def year(text: str) -> int:
+    """The year of a text such as '2026'.  Raises budget.year."""
     if not (text.isascii() and text.isdecimal() and len(text) == 4):
         raise faults.YEAR(year=repr(text[:20]), low=model.YEARS[0], high=model.YEARS[-1])
     return int(text)
 
 
+def year_of(tx: Transaction, text: str) -> int:
+    """The same; 'present' is the year that it is now."""
+    return rules.year_of(tx.now()) if text == PRESENT else year(text)
+
+
 def planned(one: document.Document[Spec]) -> case.UseCase:
     """The use case of a document."""
-    return set_budget(one.metadata.tenant, _year(one.metadata.name), one.spec, if_match=one.metadata.generation)
+    return set_budget(one.metadata.tenant, year(one.metadata.name), one.spec, if_match=one.metadata.generation)
 
 
 document.register("Budget", Spec, planned, after_kinds={"Tenant"})

@@ -15,6 +15,7 @@ _LOOK: Final = {
     "tenant": "list show",
     "project": "list show",
     "grant": "list show simulate",
+    "budget": "list show",
     "order": "list show",
     "approval_rule": "list show",
     **dict.fromkeys(_RESOURCES, "list show"),
@@ -83,7 +84,7 @@ _VERBS: Final[dict[model.Role, dict[str, str]]] = {
         _LOOK,
         price="set",
         statement="close issue void correct",
-        budget="list show set",
+        budget="set",
     ),
     # Looks: leadership, supervisors.  At the root it also sees the machinery, and may scrape /metrics.
     model.Role.VIEWER: _with(
@@ -94,7 +95,6 @@ _VERBS: Final[dict[model.Role, dict[str, str]]] = {
         meter="list show",
         reading="list",
         quarantine="list show",
-        budget="list show",
         status="show",
         metrics="read",
     ),

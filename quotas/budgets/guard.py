@@ -32,7 +32,7 @@ def draw(tx: Transaction, deltas: rules.Deltas, *, asked: bool) -> list[Crossing
     """
     for _ in range(2):
         standings, agreed = records.draw(tx, deltas, forced=not asked)
-        found = crowded(tx, standings, deltas) if agreed and asked else []
+        found = crowded(tx, standings, deltas) if agreed and asked and standings else []
         if agreed and not found:
             return noted(tx, standings)
         records.draw(tx, {(one.tenant_id, one.year): -deltas[one.tenant_id, one.year] for one in standings}, forced=True)

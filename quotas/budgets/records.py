@@ -23,6 +23,7 @@ _OF: Final = (
 )
 _OF_YEAR: Final = sa.select(_B).where(_B.c.year == sa.bindparam("of_year")).order_by(_B.c.tenant_id)
 _ALL: Final = sa.select(_B).order_by(_B.c.tenant_id, _B.c.year)
+_ANY: Final = sql("SELECT year FROM budgets LIMIT 1")
 _PUT: Final = sql(
     "INSERT INTO budgets (tenant_id, year, appropriated_micro, carried_over_micro, hard, thresholds, told, encumbered_micro, spent_micro,"
     " over_micro, generation) VALUES (:tenant_id, :year, :appropriated_micro, :carried_over_micro, :hard, :thresholds, :told,"
@@ -126,7 +127,7 @@ def draw(tx: Transaction, deltas: rules.Deltas, *, forced: bool) -> tuple[list[S
     A hard budget refuses what would take it beyond its money, unless `forced`.  The difference between the databases is here: PostgreSQL takes all
     levels in one statement, because a round trip costs more than the work; on SQLite short statements are faster, and a look saves them all.
     """
-    if not deltas:
+    if not deltas or not _any_budget(tx):
         return [], True
     if tx.dialect == "postgresql":
         words = {"held": "k.held", "spent": "k.spent", "greatest": "greatest"}
@@ -168,6 +169,15 @@ def draw(tx: Transaction, deltas: rules.Deltas, *, forced: bool) -> tuple[list[S
             forced=int(forced),
         )
     return [_standing(row) for row in found], len(found) == len(here)
+
+
+def _any_budget(tx: Transaction) -> bool:
+    """Whether anybody has a budget at all: as long as nobody has, an order asks this once a batch.  A budget is never taken away again."""
+    if tx.recall(_ANY) is None:
+        if not tx.known(_ANY, bool):
+            return False
+        tx.keep(_ANY, True)
+    return True
 
 
 def of(tx: Transaction, tenant_ids: Sequence[str], years: Sequence[int]) -> list[Standing]:
@@ -262,6 +272,11 @@ def rewrite(tx: Transaction, before: Sequence[Hold], after: Sequence[Hold]) -> N
     tx.many(_PUT_HOLD, [_hold_row(one) for one in changed])
 
 
+def add(tx: Transaction, new: Sequence[Hold]) -> None:
+    """Holds of holders that are new: nobody can have them."""
+    tx.later(_H, *[_hold_row(one) for one in new])
+
+
 def last_year(tx: Transaction) -> int | None:
     """The last year that has begun."""
     row = tx.one(_BEGUN)
@@ -269,8 +284,8 @@ def last_year(tx: Transaction) -> int | None:
 
 
 def has_begun(tx: Transaction, year: int) -> bool:
-    """Whether a year has begun."""
-    return tx.one(_HAS_BEGUN, year=year) is not None
+    """Whether a year has begun; read once as long as none begins."""
+    return tx.known(_HAS_BEGUN, bool, year=year)
 
 
 def begin(tx: Transaction, year: int) -> bool:

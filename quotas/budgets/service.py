@@ -28,7 +28,9 @@ def hold_each(
     """
     begun = begin_year(tx)
     held_now = [one for wish in wishes for one in rules.held(wish, tenant_id, tx.now())]
-    return held_now, begun + _rewrite(tx, [], held_now, asked=asked)
+    crossed = guard.draw(tx, rules.changes([], held_now, guard.paths(tx, [tenant_id])), asked=asked)
+    records.add(tx, held_now)
+    return held_now, begun + crossed
 
 
 def adopt(
@@ -97,6 +99,11 @@ def held(tx: Transaction, *, holders: Sequence[str]) -> list[Hold]:
     return records.holds(tx, holders)
 
 
+def all_held(tx: Transaction) -> list[Hold]:
+    """Every hold there is; for a reader's snapshot."""
+    return records.all_holds(tx)
+
+
 def merge(tx: Transaction, *, from_id: str, into_id: str, allow_over: bool = False) -> list[Crossing]:
     """What a tenant holds itself is another's from now on, and what is held below it counts there; called while the tree still stands.
 
@@ -121,11 +128,10 @@ def merge(tx: Transaction, *, from_id: str, into_id: str, allow_over: bool = Fal
 def begin_year(tx: Transaction) -> list[Crossing]:
     """Make sure that the present year has begun: what is open-ended is held on through it, whether its money is there or not.
 
-    Asked once a use case; done by the job at the turn of the year, or by the first who holds something in it.
+    Done by the job at the turn of the year, or by the first who holds something in it.
     """
     year = rules.year_of(tx.now())
-    if tx.kept.get("budget_year") == year or records.has_begun(tx, year):
-        tx.kept["budget_year"] = year
+    if records.has_begun(tx, year):
         return []
     crossed: list[Crossing] = []
     last = records.last_year(tx)
@@ -143,7 +149,6 @@ def begin_year(tx: Transaction) -> list[Crossing]:
             )
         ]
         crossed += _rewrite(tx, before, [*closed, *rolled], asked=False)
-    tx.kept["budget_year"] = year
     return crossed
 
 

@@ -11,10 +11,10 @@ from primitives import errors
 from quotas import faults, grants, model, rules
 from quotas import service as quotas
 from store import database as store_database
+from tests.integration import test_rolling as rolling
 from tests.integration.office import Office, change, create
 from tests.integration.reconciler_world import lab_cloud
 from tests.integration.tenants_server import Refused, refused, serving
-from tests.integration.test_rolling import app, counted, in_the_cloud, line, never_beyond
 
 
 @pytest.fixture
@@ -155,17 +155,17 @@ def test_retry_doubles(database: store_database.Database) -> None:
 
 def test_rolling_update_exceeds_quota(office: Office) -> None:
     """kubernetes#123434: a rolling update made more pods than the quota allowed.  Here what it adds is counted before it starts."""
-    app_id = app(office, number=4)
+    app_id = rolling.app(office, number=4)
     grant(office, "pods", 4)
     with pytest.raises(errors.GovpoolError) as caught:
-        office.order(line("update", app_id, image="python-3.12"))
+        office.order(rolling.line("update", app_id, image="python-3.12"))
     assert caught.value.code == "resource.surge"
     grant(office, "pods", 5)
     office.lab.script(action_s=[0.3, 0.3])
-    office.order(line("update", app_id, image="python-3.12"))
-    assert (counted(office, app_id)[0], in_the_cloud(office)) == (5, 4)
+    office.order(rolling.line("update", app_id, image="python-3.12"))
+    assert (rolling.counted(office, app_id)[0], rolling.in_the_cloud(office)) == (5, 4)
     with pytest.raises(errors.GovpoolError) as caught:
-        office.order(line("create", "另一个", replicas=1))
+        office.order(rolling.line("create", "另一个", replicas=1))
     assert caught.value.code == "quota.exceeded", "what is added for a while is not given to somebody else"
-    office.work(never_beyond(office, app_id))
-    office.order(line("create", "另一个", replicas=1))
+    office.work(rolling.never_beyond(office, app_id))
+    office.order(rolling.line("create", "另一个", replicas=1))

@@ -89,9 +89,7 @@ class Moving(World):
         expected = self._passes_moved(x, to, k, stay=False) and not self.crowds(
             self.oracle.path(to), lambda: self.waiting.append(one)
         )
-        got = passes(
-            lambda: moves.expect(self.tx, order_id=one.order, from_id=self.ids[x], to_id=self.ids[to], holders=[holder])
-        )
+        got = passes(lambda: moves.expect(self.tx, order_id=one.order, from_id=self.ids[x], to_id=self.ids[to], holders=[holder]))
         assert got == expected, f"ask {k} from {x} to {to}"
         if not got and one in self.waiting:
             self.waiting.remove(one)
@@ -163,11 +161,17 @@ class Moving(World):
             self.held[holder] = (into if at == x else at, k)
         after = service.standing(self.tx, tenant_id=self.ids[into], name=NAME)
         node, gone = self.oracle.nodes[into], self.oracle.nodes[x]
-        node.use, node.granted, node.lend, node.borrow = node.use + gone.use, after.granted, after.lending_limit, after.borrowing_limit
+        node.use, node.granted, node.lend, node.borrow = (
+            node.use + gone.use,
+            after.granted,
+            after.lending_limit,
+            after.borrowing_limit,
+        )
         gone.use, gone.granted, gone.lend, gone.borrow = 0, 0, None, 0
-        if self.oracle.nodes[x].parent == self.oracle.nodes[into].parent and everything[x].granted + everything[
-            into
-        ].granted <= everything[common[0]].granted:
+        if (
+            self.oracle.nodes[x].parent == self.oracle.nodes[into].parent
+            and everything[x].granted + everything[into].granted <= everything[common[0]].granted
+        ):
             assert after.granted == everything[x].granted + everything[into].granted
             for n in common:
                 stood = service.standing(self.tx, tenant_id=self.ids[n], name=NAME)
@@ -246,5 +250,41 @@ def test_while_a_move_waits_the_taker_keeps_room_and_those_above_both_count_it_o
         world.approve(0)
         assert (standing(tx, world, 0).drawn, standing(tx, world, 1).drawn, standing(tx, world, 2).drawn) == (10, 2, 8)
         assert service.check(tx) == []
+
+    tenants_world.experiment(database, play)
+
+
+def test_two_moves_that_wait_cannot_both_count_on_the_same_room(database: store_database.Database) -> None:
+    def play(tx: transaction.Transaction) -> None:
+        world = Moving(tx, [0, 1])
+        for x, granted in ((0, 20), (1, 10), (2, 5)):
+            world.grant(x, granted, None, 0, allow_over=False)
+        world.reserve(1, 3)
+        world.reserve(1, 3)
+        world.ask(0, 2)
+        world.ask(1, 2)
+        assert len(world.waiting) == 1, "5 are granted, 3 are coming: another 3 are too many"
+        world.refuse(0)
+        world.ask(1, 2)
+        assert len(world.waiting) == 1
+
+    tenants_world.experiment(database, play)
+
+
+def test_a_merge_of_siblings_keeps_and_lends_together_what_they_kept_and_lent_apart(database: store_database.Database) -> None:
+    def play(tx: transaction.Transaction) -> None:
+        world = Moving(tx, [0, 1])
+        world.grant(0, 30, None, 0, allow_over=False)
+        world.grant(1, 10, 4, 2, allow_over=False)  # keeps 6
+        world.grant(2, 8, 8, 1, allow_over=False)  # keeps none
+        world.reserve(1, 7)  # 6 of its own, 1 of the root's
+        world.reserve(2, 5)
+        world.merge(1, 2)
+        joint, root = standing(tx, world, 2), standing(tx, world, 0)
+        assert joint.grant == model.Grant(granted=18, lending_limit=12, borrowing_limit=3)
+        assert (joint.local_quota, joint.drawn, joint.risen) == (6, 12, 6)
+        assert (root.subtree_quota, root.drawn) == (24, 6)
+        assert standing(tx, world, 1).grant == model.Grant(granted=0)
+        world.agree()
 
     tenants_world.experiment(database, play)

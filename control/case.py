@@ -15,7 +15,7 @@ from audit import model as audit_model
 from audit import service as audit
 from primitives import canonical, errors
 from store import database as store_database
-from store import idempotency
+from store import idempotency, lane
 from store.transaction import Transaction
 from tenants import model as tenants_model
 from tenants import service as tenants
@@ -91,14 +91,6 @@ class OpenCase:
     effect: Callable[[Transaction], Answer]
 
 
-class _RehearsedError(Exception):
-    """Carries the answer of a dry run out of the transaction that must not stay."""
-
-    def __init__(self, answer: Answer) -> None:
-        super().__init__("dry run")
-        self.answer = answer
-
-
 def with_body(context: Context, raw: bytes) -> Context:
     """The context with the hash that idempotency compares: body and If-Match."""
     return dataclasses.replace(context, request_hash=hashlib.sha256(raw + b"\x00" + str(context.if_match).encode()).hexdigest())
@@ -117,10 +109,7 @@ def perform(wiring: Wired, use_case: UseCase | OpenCase, context: Context) -> An
 def submit(wiring: Wired, use_case: UseCase | OpenCase, context: Context) -> "concurrent.futures.Future[Answer]":
     """Queue a use case on the lane; the future ends after the durable commit."""
     run = _Run(use_case, context)
-    inner = wiring.database.lane.submit(run.carry_out, run.record_refusal)
-    outer: concurrent.futures.Future[Answer] = concurrent.futures.Future()
-    inner.add_done_callback(lambda done: _pass_on(done, outer))
-    return outer
+    return wiring.database.lane.submit(run.carry_out, run.record_refusal)
 
 
 def together(action: str, parts: Sequence[UseCase], answer: Callable[[list[Answer]], Answer], *, dry_run: bool = False) -> UseCase:
@@ -179,7 +168,7 @@ class _Run:
             return Answer(status=stored.status, body=stored.body, generation=generation, replayed=True)
         answer = use_case.effect(tx, principal, permit)
         if use_case.dry_run:
-            raise _RehearsedError(answer)
+            raise lane.RehearsedError(answer)
         if principal.needs_renewal:
             tenants.renew(tx, principal)
         for line in (*answer.parts, _line(use_case.action, answer, principal, permit)):
@@ -189,7 +178,7 @@ class _Run:
         return answer
 
     def record_refusal(self, tx: Transaction, error: BaseException) -> None:
-        if isinstance(error, _RehearsedError) or self.principal is None:
+        if self.principal is None:
             return
         known = isinstance(error, errors.GovpoolError)
         rehearsed = isinstance(self.use_case, UseCase) and self.use_case.dry_run
@@ -241,15 +230,3 @@ def _line(
         after_digest="" if answer.after is None else canonical.digest(answer.after),
         facts=answer.facts,
     )
-
-
-def _pass_on(done: "concurrent.futures.Future[Answer]", outer: "concurrent.futures.Future[Answer]") -> None:
-    if not outer.set_running_or_notify_cancel():
-        return  # nobody waits for the answer any more; what was done is done
-    error = done.exception()
-    if isinstance(error, _RehearsedError):
-        outer.set_result(error.answer)
-    elif error is not None:
-        outer.set_exception(error)
-    else:
-        outer.set_result(done.result())

@@ -98,7 +98,15 @@ def monthly_price(
     All tenants have one book today; `tenant_id` is taken for the day when a department has prices of its own.
     """
     del tenant_id
-    return quote(book_records.in_force(tx, at), kind, amounts, dimensions, at)
+    book = book_records.in_force(tx, at)
+    if book is None:
+        return quote(book, kind, amounts, dimensions, at)
+    key = ("monthly", book.name, book.generation, kind, dimensions.get("class", ""), tuple(amounts.items()))
+    known: model.MonthlyPrice | None = tx.recall(key)
+    if known is None:
+        known = quote(book, kind, amounts, dimensions, at)
+        book_records.keep(tx, key, known)
+    return known
 
 
 def quote(

@@ -117,6 +117,8 @@ def best(places: Sequence[model.Place], amounts: Mapping[str, int]) -> model.Pla
 
     A place with hardware that was not asked for (GPUs) comes after all without: it is kept for those who need it.
     """
+    if len(places) == 1:
+        return places[0]
     return min(
         places,
         key=lambda place: (_unasked(place, amounts), -_scarcest(place, amounts), place.code, place.zone, place.service_class),
@@ -129,9 +131,11 @@ def _unasked(place: model.Place, amounts: Mapping[str, int]) -> int:
 
 
 def _scarcest(place: model.Place, amounts: Mapping[str, int]) -> fractions.Fraction:
-    return min(
-        (fractions.Fraction(place.rooms[name].free, place.rooms[name].capacity) for name in amounts), default=fractions.Fraction(1)
-    )
+    free, capacity = 1, 1
+    for room in (place.rooms[name] for name in amounts):
+        if room.free * capacity < free * room.capacity:
+            free, capacity = room.free, room.capacity
+    return fractions.Fraction(free, capacity)
 
 
 def _usable(pool: model.Pool, physical: Mapping[str, int], name: str, usable: int) -> int:

@@ -12,6 +12,8 @@ from typing import Final
 
 ALPHABET: Final = "0123456789abcdefghijklmnopqrstuv"
 LENGTH: Final = 26
+_PAIRS: Final = tuple(first + second for first in ALPHABET for second in ALPHABET)
+_SHIFTS: Final = range(10 * (LENGTH // 2 - 1), -1, -10)
 
 _lock = threading.Lock()
 _last_ms = 0
@@ -61,4 +63,5 @@ def _uuid7() -> int:
 
 
 def _text(number: int) -> str:
-    return "".join(ALPHABET[(number >> shift) & 31] for shift in range(5 * (LENGTH - 1), -1, -5))
+    """26 characters for 130 bits, two at a time."""
+    return "".join([_PAIRS[(number >> shift) & 1023] for shift in _SHIFTS])

@@ -107,6 +107,11 @@ class SqliteConnection:
                 f"{path.absolute().as_uri()}?mode={mode}", uri=True, isolation_level=None, check_same_thread=False
             )
             self._raw.execute("PRAGMA busy_timeout = 10000")
+            if (
+                not read_only
+            ):  # a batch touches hundreds of pages: with the 2 MiB of the default they are written and read again on the way
+                self._raw.execute("PRAGMA cache_size = -32768")
+                self._raw.execute("PRAGMA wal_autocheckpoint = 4000")
             if not read_only:
                 self._raw.execute("PRAGMA journal_mode = WAL")
             for setting, wanted in _PRAGMAS.items():

@@ -43,6 +43,14 @@ class _Outcome:
     hints: list[Callable[[], None]] = dataclasses.field(default_factory=list)
 
 
+class RehearsedError(Exception):
+    """A use case did all it does only to see what comes of it: everything is undone, and its caller gets `result`."""
+
+    def __init__(self, result: Any) -> None:
+        super().__init__("rehearsed")
+        self.result = result
+
+
 class _BatchLostError(Exception):
     """The transaction under the batch is gone; nothing in it was kept, or nobody knows."""
 
@@ -178,6 +186,10 @@ def _run_one(batch: store_batch.Batch, outcome: _Outcome) -> None:
         if batch.broken:
             raise store_batch.RerunError("a use case went on after its rows were refused")
         outcome.hints = tx.after_commit
+        return
+    except RehearsedError as rehearsed:
+        _undo(batch)
+        outcome.result = rehearsed.result
         return
     except BaseException as error:  # whatever it is, it is this caller's: the lane must outlive it
         outcome.error = error

@@ -40,6 +40,11 @@ def in_force(tx: Transaction, at: datetime.datetime) -> model.PriceBook | None:
     return next((book for book in tx.known(_LATEST, _books) if book.valid_from <= at), None)
 
 
+def keep(tx: Transaction, key: Any, value: Any) -> None:
+    """Keep what follows from the books alone, until there is another one."""
+    tx.keep(key, value, _B)
+
+
 def insert(tx: Transaction, book: model.PriceBook) -> None:
     """Write down a new generation."""
     tx.execute(

@@ -50,6 +50,7 @@ _LIVING_NAMES: Final = sa.select(_R.c.name).where(
     _R.c.project_id == sa.bindparam("project_id"), _R.c.kind == sa.bindparam("kind"), columns.among(_R.c.name, "names"),
     _R.c.ended_at.is_(None),
 )  # fmt: skip
+_LIVING_NAME: Final = _LIVING_NAMED.with_only_columns(_R.c.name)
 _LEASE: Final = (
     sa.update(_R)
     .where(
@@ -162,7 +163,10 @@ def taken(tx: transaction.Transaction, *, project_id: str, kind: str, names: Seq
     asked = {"project_id": project_id, "kind": kind}
     rows = [row for row in tx.unwritten(_R) if row["ended_at"] is None and all(row[key] == value for key, value in asked.items())]
     found = {row["name"] for row in rows}.intersection(names)
-    found |= {row["name"] for row in tx.stored(_LIVING_NAMES, **asked, names=list(names))}
+    if len(names) == 1:
+        found |= {row["name"] for row in tx.stored(_LIVING_NAME, **asked, name=names[0])}
+    else:
+        found |= {row["name"] for row in tx.stored(_LIVING_NAMES, **asked, names=list(names))}
     if not found:
         tx.keep(free, True, _R)
     return sorted(found)

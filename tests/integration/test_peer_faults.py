@@ -1,17 +1,21 @@
 """Faults that others had, each with a test named after its row in the list of peers' faults; the docstring names where it was seen."""
 
+import datetime
 import pathlib
 from collections.abc import Iterator
 
 import pytest
 
 from apiclient import client as api
+from control import order
+from metering import service as metering
 from orders import model as orders_model
 from primitives import errors
 from quotas import faults, grants, model, rules
 from quotas import service as quotas
 from store import database as store_database
 from tests.integration import test_rolling as rolling
+from tests.integration.move_world import TwoOffices, going
 from tests.integration.office import Office, change, create
 from tests.integration.reconciler_world import lab_cloud
 from tests.integration.tenants_server import Refused, refused, serving
@@ -169,3 +173,26 @@ def test_rolling_update_exceeds_quota(office: Office) -> None:
     assert caught.value.code == "quota.exceeded", "what is added for a while is not given to somebody else"
     office.work(rolling.never_beyond(office, app_id))
     office.order(rolling.line("create", "另一个", replicas=1))
+
+
+def test_use_that_moves_to_another_department_shows_on_both_sides(database_url: str, tmp_path: pathlib.Path) -> None:
+    """manageiq#21283: what moved to another tenant took its past use along.  Here a move is an order with two signatures, and both ledgers show it:
+    the trail of each side has it, and each pays its part to the second.
+    """
+    with lab_cloud(tmp_path) as lab:
+        offices = TwoOffices(database_url, lab)
+        vm = offices.machine("税务申报")
+        asked = offices.ask(going("税务申报"))
+        with pytest.raises(errors.GovpoolError) as caught:
+            offices.case(order.decide(asked["metadata"]["name"], orders_model.Verdict.APPROVED, reason="自批"), offices.approver)
+        assert caught.value.code == "move.taker_decides"
+        use_case = order.decide(asked["metadata"]["name"], orders_model.Verdict.APPROVED, reason="同意接收")
+        answer = offices.lane(lambda tx: use_case.effect(tx, offices.taker_approver, use_case.permit(tx, offices.taker_approver)))
+        assert {line.tenant_id for line in answer.parts if line.object_id == vm} == {offices.tenant_id, offices.taker_id}
+        given, taken = offices.events(vm)
+        assert (given.tenant, taken.tenant) == ("tax", "health")
+        until = taken.at.replace(microsecond=0) + datetime.timedelta(hours=1)
+        shares = {one.tenant: one.span for one in offices.read(lambda tx: metering.intervals(tx, vm, until=until))}
+        assert shares["health"].start_at == taken.at.replace(microsecond=0)
+        assert "tax" not in shares or shares["tax"].end_at == shares["health"].start_at
+        offices.close()

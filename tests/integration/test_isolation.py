@@ -6,6 +6,7 @@ document itself, so a new route is tested without anybody remembering it.
 """
 
 import dataclasses
+import datetime
 import http.client
 import itertools
 import json
@@ -20,6 +21,10 @@ from apiserver import openapi, routes
 from control import notice
 from pools import model as pools_model
 from pools import service as pools
+from primitives import clock
+from primitives import ids as new_ids
+from quotas import model as quotas_model
+from quotas import recall_records
 from store import database as store_database
 from store.transaction import Transaction
 from tests.integration.tenants_server import City, serving
@@ -61,6 +66,9 @@ class Sent:
     target: str
     status: int
     text: str
+
+
+_END = clock.text((clock.now() + datetime.timedelta(days=90)).replace(microsecond=0))
 
 
 def canary(tenant: str) -> str:
@@ -156,7 +164,7 @@ def _department(city: City, tenant: str, database: store_database.Database) -> t
         city.security.post("/v1/bindings", {"account": f"user.{tenant}", "role": role, "tenant": tenant})
     user = city.login(made["code"])
     user.post("/v1/projects", {"tenant": tenant, "code": "main", "name": f"项目{mark}"})
-    spec = {"name": mark, "size": "small", "image": "openeuler-24.03", "labels": {"note": mark}}
+    spec = {"name": mark, "size": "small", "image": "openeuler-24.03", "labels": {"note": mark}, "end_at": _END}
     order = user.post(
         "/v1/orders",
         {
@@ -183,18 +191,31 @@ def _department(city: City, tenant: str, database: store_database.Database) -> t
         "object": order["metadata"]["id"],
         "text": mark,
         "notice": noticed,
+        "recall": _recalled(database, tenant_id, mark),
         "token": next(user.pages("/v1/tokens"))["id"],
         "role": "viewer",
         "item": "guest-1",
         "hall": "h1",
         "meter": "m1",
         "month": "2026-10",
+        "year": "2026",
         "name": "cpu_milli",
         "pool": "east",
         "host": "h1",
         "file": "docs.css",
     }
     return user.token, Ids(tenant=tenant, values=values)
+
+
+def _recalled(database: store_database.Database, tenant_id: str, mark: str) -> str:
+    """A recall that has ended; its id."""
+    at = clock.now()
+    recall = quotas_model.Recall(
+        id=new_ids.new("recall"), tenant_id=tenant_id, name="cpu_milli", amount=1, lent_before=1, lending_before=None, lending_target=0,
+        reason=mark, started_at=at, due_at=at, reminded_at=None, ended_at=at, outcome="ended", came_back=0,
+    )  # fmt: skip
+    database.lane.run(lambda tx: recall_records.insert(tx, recall))
+    return recall.id
 
 
 def sample(schema: dict[str, Any], name: str, values: dict[str, str]) -> Any:
@@ -231,7 +252,7 @@ def requests(ids: Ids) -> Iterator[tuple[str, str, str, bytes | None, str]]:
     """(operation, method, target, body, media) of each operation, aimed at a tenant: with all filters, with each, with none."""
     for path, methods in API["paths"].items():
         for method, operation in methods.items():
-            filled = re.sub(r"\{(\w+)\}", lambda found: ids.values[found[1]], path)
+            filled = re.sub(r"\{(\w+)\}", lambda found: ids.tenant if found[1] == "code" else ids.values[found[1]], path)
             names = [one["name"] for one in operation["parameters"] if one["in"] == "query" and one["name"] in ids.values]
             required = {
                 one["name"]: ids.values.get(one["name"]) or _word(one["schema"])
@@ -282,6 +303,9 @@ _IDENTIFIERS = {
     "order",
     "resource",
     "notice",
+    "recall",
+    "code",
+    "year",
     "token",
     "role",
     "item",
@@ -324,7 +348,15 @@ def _reached(seen: list[Sent]) -> None:
     """The test is not empty: owners and parents see the canaries that strangers must not."""
     for caller, target in (("tax", "tax"), ("fin", "tax"), ("tax", "branch"), ("fin", "branch"), ("police", "police")):
         shown = {one.operation for one in seen if (one.caller, one.target) == (caller, target) and canary(target) in one.text}
-        assert {"project.list", "order.list", "order.show", "resource.list", "resource.show"} <= shown, (
+        assert {
+            "project.list",
+            "order.list",
+            "order.show",
+            "resource.list",
+            "resource.show",
+            "lease.list",
+            "lease.show",
+        } <= shown, (
             caller,
             target,
             sorted(shown),

@@ -34,6 +34,7 @@ _SHOWN: Final[list[output.Column]] = [
     (say("HALL", "机房"), "status.hall"),
     (say("HOST", "主机"), "status.host"),
     (say("CLOUD ID", "云平台编号"), "status.cloud_id"),
+    (say("HOME", "云内归属"), lambda row: row["status"].get("home", "")),
     (say("LABELS", "标签"), "metadata.labels"),
     (say("PROTECTED", "删除保护"), "spec.protected"),
     _END,

@@ -70,13 +70,15 @@ def find(tx: Transaction, who: tenants_model.Principal, text: str) -> list[dict[
 
 
 def show(tx: Transaction, who: tenants_model.Principal, resource_id: str) -> dict[str, Any]:
-    """One resource, with its attempts for those who may retry it."""
+    """One resource; for those who may retry it with its attempts, and with its home in the cloud if that is another tenant's."""
     resource = visible(tx, who, resource_id, "show")[0]
     shown = _row(tx, resource)
     try:
         access.require(tx, who, "retry", "resource", tenant_id=resource.tenant_id)
     except errors.GovpoolError:
         return shown
+    if resource.home_tenant is not None:
+        shown["status"]["home"] = f"{resource.cloud_tenant}/{resource.cloud_project}"
     shown["status"]["attempts"] = [_attempt(one) for one in provisioners.attempts_of(tx, resource.id, ATTEMPTS_SHOWN)]
     return shown
 

@@ -304,6 +304,9 @@ def test_nobody_of_the_giver_sees_it_afterwards_and_the_taker_does(offices: TwoO
     assert offices.read(lambda tx: resource.list_resources(tx, offices.requester, resource.Query())) == []
     shown = offices.read(lambda tx: resource.show(tx, offices.taker_requester, vm))
     assert shown["metadata"]["project"] == "hospital"
+    assert "home" not in shown["status"], "whose it was is no business of the taker's people"
+    operator = offices.person(offices.operator, (tenants_model.Role.OPERATOR, offices.city))
+    assert offices.read(lambda tx: resource.show(tx, operator, vm))["status"]["home"] == "tax/one-window"
 
 
 def test_both_sides_see_the_order_and_nobody_else(offices: TwoOffices) -> None:

@@ -47,6 +47,7 @@ def recall(
     amount: Annotated[
         str, typer.Argument(metavar="[AMOUNT]", help=say("in its own unit; else all that is lent", "自身单位；默认全部已借出量"))
     ] = "",
+    *,
     notice: Annotated[
         str, typer.Option("--notice", metavar="14d", help=say("time to give back, in days", "归还期限，以天计"))
     ] = "",

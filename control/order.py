@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 
 from audit import model as audit_model
 from audit import service as audit
-from control import access, budget, case, encumbrance, lease, move, notice, order_view, plan, reservation, settings
+from control import access, budget, case, encumbrance, lease, move, notice, order_view, plan, reservation, settings, shrink
 from orders import faults as orders_faults
 from orders import model, rules
 from orders import service as orders
@@ -50,7 +50,7 @@ def submit(wish: OrderWish, *, bin_days: int, protection_rule: str = settings.PR
     """
 
     def permit(tx: Transaction, who: tenants_model.Principal) -> tenants_model.Permit:
-        return access.tenant(tx, who, wish.tenant, "submit", "order")[1]
+        return shrink.permit(tx, who, wish.tenant, wish.lines)
 
     def effect(tx: Transaction, who: tenants_model.Principal, allowed: tenants_model.Permit) -> case.Answer:
         tenant = tenants.by_code(tx, wish.tenant)
@@ -64,6 +64,7 @@ def submit(wish: OrderWish, *, bin_days: int, protection_rule: str = settings.PR
         where = move.taking(tx, ground, wish.lines, wish.to) if wish.moves else None
         try:
             lines = reservation.hold(tx, ground, wish.lines) if where is None else move.planned(tx, ground, wish.lines, where)
+            shrink.refuse_growth(allowed, lines)
             order = orders.submit(tx, _order(tx, ground, wish, who, lines, taker=where.taker if where else None), lines)
             if where is not None:
                 move.hold(tx, order, lines)

@@ -12,7 +12,7 @@ from tenants import model, role_table, rules
 ROLES = [str(role) for role in model.Role]
 PRINTED = {(line["kind"], line["verb"]): set(line["roles"].split()) for line in role_table.lines()}
 QUESTIONS = [*sorted(PRINTED), ("vm", "fly"), ("unheard", "list")]
-LOOKING = {"list", "show", "read", "export", "verify", "find", "draft", "try", "table"}
+LOOKING = {"list", "show", "read", "export", "verify", "find", "draft", "try", "table", "simulate", "check"}
 
 
 @dataclasses.dataclass(frozen=True)

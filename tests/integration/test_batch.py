@@ -39,6 +39,11 @@ def row(key: int) -> dict[str, Any]:
     }  # fmt: skip
 
 
+def number_of(rows: list[dict[str, Any]]) -> int:
+    """The number in the only row."""
+    return int(rows[0]["n"])
+
+
 def perform(tx: Transaction, steps: Sequence[Step]) -> list[Any]:
     """What a use case of these steps sees."""
     seen: list[Any] = []
@@ -50,7 +55,7 @@ def perform(tx: Transaction, steps: Sequence[Step]) -> list[Any]:
         elif verb == "count":
             seen.append(tx.execute(_COUNT)[0]["n"])
         elif verb == "known count":
-            seen.append(tx.known(_COUNT, lambda rows: rows[0]["n"]))
+            seen.append(tx.known(_COUNT, number_of))
         elif verb == "draw":
             quota_records.foresee(tx, ["t"])
             seen.append(quota_records.draw(tx, "t", {"gpus": number}))

@@ -73,20 +73,20 @@ def list_budgets(tx: Any, call: route.Call) -> Any:
 
 def show_budgets(tx: Any, call: route.Call) -> Any:
     """All budgets of one tenant, by year; of the present year also without one, at generation 0."""
-    found = budget.show_budgets(tx, call.who, call.path["code"])
-    present = budget.show_budget(tx, call.who, call.path["code"])
+    found = budget.show_budgets(tx, call.who, call.path["tenant"])
+    present = budget.show_budget(tx, call.who, call.path["tenant"])
     return found if any(one["metadata"]["name"] == present["metadata"]["name"] for one in found) else [*found, present]
 
 
 def show_budget(tx: Any, call: route.Call) -> Any:
     """The budget of a year, with its forecast; `present` names this year.  Without one: what is held and spent, at generation 0."""
-    return budget.show_budget(tx, call.who, call.path["code"], budget.year_of(tx, call.path["year"]))
+    return budget.show_budget(tx, call.who, call.path["tenant"], budget.year_of(tx, call.path["year"]))
 
 
 def set_budget(call: route.Call) -> case.UseCase:
     """Set the budget of a year; only somebody above the tenant may."""
     return budget.set_budget(
-        call.path["code"],
+        call.path["tenant"],
         budget.year(call.path["year"]),
         call.body,
         if_match=call.context.if_match,
@@ -96,16 +96,16 @@ def set_budget(call: route.Call) -> case.UseCase:
 
 def list_holds(tx: Any, call: route.Call) -> Any:
     """What holds money of a year at and below a tenant, the largest first, at most 1,000."""
-    return budget.list_holds(tx, call.who, call.path["code"], budget.year_of(tx, call.path["year"]))
+    return budget.list_holds(tx, call.who, call.path["tenant"], budget.year_of(tx, call.path["year"]))
 
 
 ROUTES = [
     route.read("GET", "/v1/budgets", "budget.list", list_budgets, query=BudgetQuery, answer=page.Page[Standing]),
-    route.read("GET", "/v1/tenants/{code}/budgets", "budget.show_all", show_budgets, answer=list[Budget]),
-    route.read("GET", "/v1/tenants/{code}/budgets/{year}", "budget.show", show_budget, answer=Budget),
+    route.read("GET", "/v1/tenants/{tenant}/budgets", "budget.show_all", show_budgets, answer=list[Budget]),
+    route.read("GET", "/v1/tenants/{tenant}/budgets/{year}", "budget.show", show_budget, answer=Budget),
     route.change(
         "PUT",
-        "/v1/tenants/{code}/budgets/{year}",
+        "/v1/tenants/{tenant}/budgets/{year}",
         "budget.set",
         set_budget,
         query=SetQuery,
@@ -113,5 +113,5 @@ ROUTES = [
         answer=Budget,
         if_match=True,
     ),
-    route.read("GET", "/v1/tenants/{code}/budgets/{year}/holds", "budget.holds", list_holds, answer=list[Hold]),
+    route.read("GET", "/v1/tenants/{tenant}/budgets/{year}/holds", "budget.holds", list_holds, answer=list[Hold]),
 ]

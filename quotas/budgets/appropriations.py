@@ -5,7 +5,7 @@ import datetime
 from collections.abc import Collection
 
 from primitives import clock, errors
-from quotas.budgets import faults, guard, model, records, rules, service
+from quotas.budgets import expense_records, faults, guard, model, records, rules, service
 from quotas.budgets.model import Change, Crossing, Hold, Standing
 from store.transaction import Transaction
 from tenants import service as tenants
@@ -75,7 +75,7 @@ def nothing(tx: Transaction, *, tenant_id: str, year: int) -> Standing:
             budget=model.Budget(appropriated_micro=0, hard=False, thresholds=()),
             told=(),
             encumbered_micro=records.held_of(tx, tenants.subtree_ids(tx, tenant_id)).get(year, 0),
-            spent_micro=sum(records.spent_at(tx, tenant_id, *span).values()),
+            spent_micro=sum(expense_records.spent_at(tx, tenant_id, *span).values()),
             over_micro=0,
             generation=0,
         ),
@@ -101,7 +101,7 @@ def years_with_budgets(tx: Transaction) -> list[int]:
 
 def forecast(tx: Transaction, standing: Standing) -> model.Forecast:
     """What the year is expected to cost at a level, with its error and the day on which the money runs out."""
-    months = records.spent_at(tx, standing.tenant_id, f"{standing.year - 1}-01", f"{standing.year}-12")
+    months = expense_records.spent_at(tx, standing.tenant_id, f"{standing.year - 1}-01", f"{standing.year}-12")
     return rules.forecast(standing, months, tx.now())
 
 
@@ -126,5 +126,5 @@ def held_in(tx: Transaction, *, tenant_id: str, year: int, count: int) -> list[H
 
 def settled_at(tx: Transaction, tenant_id: str) -> datetime.datetime | None:
     """Up to when the use of a tenant is among its expenses."""
-    found = records.settled_at(tx, [tenant_id]).get(tenant_id)
+    found = expense_records.settled_at(tx, [tenant_id]).get(tenant_id)
     return None if found is None else clock.from_us(found)

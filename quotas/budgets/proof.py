@@ -4,7 +4,7 @@ import dataclasses
 
 from primitives import clock
 from quotas import model as quotas_model
-from quotas.budgets import records, rules
+from quotas.budgets import expense_records, records, rules
 from quotas.budgets.model import Change, Standing
 from store.transaction import Transaction
 from tenants import service as tenants
@@ -59,7 +59,7 @@ def _derived(tx: Transaction, stored: Standing) -> Standing:
     """A budget with its sums added up again, over the tree of now and the expenses of every month."""
     if "budget_sums" not in tx.kept:
         parents = {tenant.id: tenant.parent_id for tenant in tenants.all_tenants(tx)}
-        tx.kept["budget_sums"] = rules.rolled_up(records.held_by_tenant(tx), parents), records.spent_by_node(tx)
+        tx.kept["budget_sums"] = rules.rolled_up(records.held_by_tenant(tx), parents), expense_records.spent_by_node(tx)
     held_by, spent_by = tx.kept["budget_sums"]
     key = (stored.tenant_id, stored.year)
     return rules.after(

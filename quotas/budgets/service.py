@@ -10,7 +10,7 @@ import datetime
 from collections.abc import Mapping, Sequence
 
 from primitives import clock
-from quotas.budgets import guard, model, records, rules
+from quotas.budgets import expense_records, guard, model, records, rules
 from quotas.budgets.model import Change, Crossing, Hold
 from store.transaction import Transaction
 from tenants import model as tenants_model
@@ -154,16 +154,16 @@ def begin_year(tx: Transaction) -> list[Crossing]:
 
 def settle(tx: Transaction, settlement: model.Settlement) -> list[Crossing]:
     """The use of some tenants up to a moment is expense from here on, and no longer encumbered.  An older settlement changes nothing."""
-    known = records.settled_at(tx, list(settlement.expenses))
+    known = expense_records.settled_at(tx, list(settlement.expenses))
     at_us = clock.to_us(settlement.at)
     tenant_ids = [tenant_id for tenant_id in sorted(settlement.expenses) if known.get(tenant_id, -1) < at_us]
     if not tenant_ids:
         return []
-    records.settle(tx, tenant_ids, at_us)
+    expense_records.settle(tx, tenant_ids, at_us)
     now = {(tenant_id, month): one for tenant_id in tenant_ids for month, one in settlement.expenses[tenant_id].items()}
-    was = records.expenses(tx, tenant_ids, sorted({month for _, month in now}))
+    was = expense_records.expenses(tx, tenant_ids, sorted({month for _, month in now}))
     was = {key: one for key, one in was.items() if key in now}
-    records.put_expenses(tx, was, now)
+    expense_records.put_expenses(tx, was, now)
     before = [one for one in records.holds_before(tx, tenant_ids, at_us) if one.holder not in settlement.unsettled]
     after = rules.settled(before, settlement.at)
     records.rewrite(tx, before, after)

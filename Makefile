@@ -45,6 +45,10 @@ testbed-openstack:  ## install and start a real OpenStack on loopback (nova with
 testbed-kubernetes:  ## build (ten minutes once; needs Go 1.26) and start a real Kubernetes on loopback; stop it with tests/testbeds/kubernetes/testbed down
 	@tests/testbeds/kubernetes/testbed up
 
+test-openstack: setup testbed-openstack  ## the driver contract and whole orders against that OpenStack; some 20 minutes
+	GOVPOOL_BACKENDS=openstack $(PYTEST) -q -n 2 -k openstack tests/backends/test_contract.py \
+	  tests/backends/test_contract_change.py tests/backends/test_contract_view.py tests/backends/test_openstack.py
+
 bench: packages setup .venv-bench/stamp  ## ratios and figures of this machine, printed; some six minutes
 	$(BIN)/python -m benchmarks.run
 

@@ -52,6 +52,7 @@ class FaultProxy:
         self.rules: list[dict[str, Any]] = []
         self.log: list[dict[str, Any]] = []
         self.hung = threading.Event()
+        self.connections: set[socket.socket] = set()
         self.port = 0
         self.start()
 
@@ -83,6 +84,9 @@ class FaultProxy:
         """Refuse connections from now on."""
         self._server.shutdown()
         self._server.server_close()
+        for connection in list(self.connections):
+            with contextlib.suppress(OSError):  # it may have been closed by then
+                connection.shutdown(socket.SHUT_RDWR)
 
     def script(self, *rules: dict[str, Any]) -> None:
         """Replace the rules."""
@@ -107,6 +111,16 @@ class FaultProxy:
 class _Handler(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     of: FaultProxy
+
+    def setup(self) -> None:
+        """Remember the connection, so that it can be cut."""
+        super().setup()
+        self.of.connections.add(self.connection)
+
+    def finish(self) -> None:
+        """Forget it."""
+        self.of.connections.discard(self.connection)
+        super().finish()
 
     def log_message(self, format: str, *args: Any) -> None:
         """Silent: the log is `FaultProxy.log`."""

@@ -17,7 +17,7 @@ from typing import Any, Final
 
 ROOT: Final = pathlib.Path(__file__).resolve().parents[1]
 REFERENCE: Final = ROOT / "docs" / "reference"
-BY_HAND: Final = frozenset({"benchmarks.md", "conventions.md", "reading-csv.md", "usage-event.md"})
+BY_HAND: Final = frozenset({"benchmarks.md", "conventions.md", "reading-csv.md", "requests-csv.md", "usage-event.md"})
 NOTE: Final = "<!-- Written by `make docs` from the code.  Do not edit. -->"
 
 

@@ -145,11 +145,14 @@ def joined(taker: model.Standing, giver: model.Standing, *, inside: bool, most: 
     """
     if inside:
         return taker
-    lending = [each.subtree_quota if each.lending_limit is None else min(each.lending_limit, each.subtree_quota) for each in (taker, giver)]
+    lending = [
+        each.subtree_quota if each.lending_limit is None else min(each.lending_limit, each.subtree_quota) for each in (taker, giver)
+    ]
     both_lend_all = taker.lending_limit is None and giver.lending_limit is None
+    unchanged = both_lend_all or not giver.subtree_quota  # who brings nothing leaves the taker's limit as it was set
     grant = model.Grant(
         granted=max(taker.granted, min(taker.granted + giver.granted, most)),
-        lending_limit=None if both_lend_all else min(sum(lending), quantity.BOUND),
+        lending_limit=taker.lending_limit if unchanged else min(sum(lending), quantity.BOUND),
         borrowing_limit=min(taker.borrowing_limit + giver.borrowing_limit, quantity.BOUND),
     )
     return dataclasses.replace(granted(taker, grant), generation=taker.generation + 1)

@@ -22,7 +22,7 @@ class Grant:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class View:
-    """One name over one tree.  Nodes are numbers; the parent of a root is -1, of a node that was wound up -2."""
+    """One name over one tree.  Nodes are numbers; the parent of the root is -1."""
 
     parents: tuple[int, ...]
     grants: tuple[Grant, ...]
@@ -101,8 +101,25 @@ class View:
             and self.t_empty(x) >= 0
             and (allow_over or self.over(x) <= before.over(x))
             for x, parent in enumerate(self.parents)
-            if parent != -2
         )
+
+    def merged(self, x: int, into: int) -> "View":
+        """The same with x's use, children and grant at another node: both keep, lend and borrow together what they did apart.
+
+        The grant grows as far as the parent has it; where x stood below that node, it held the units already, and nothing is added.
+        """
+        giver, taker, above = self.grants[x], self.grants[into], self.grants[self.parents[into]]
+        grown = taker
+        if into not in self.path(x):
+            lent = [self.t_empty(n) if (lend := self.grants[n].lend) is None else min(lend, self.t_empty(n)) for n in (x, into)]
+            grown = Grant(
+                granted=max(taker.granted, min(taker.granted + giver.granted, above.granted)),
+                lend=taker.lend if giver.lend == taker.lend is None or not self.t_empty(x) else sum(lent),
+                borrow=giver.borrow + taker.borrow,
+            )
+        parents = tuple(into if parent == x else parent for parent in self.parents)
+        together = dataclasses.replace(self, parents=parents).holding(into, self.held[x]).holding(x, -self.held[x])
+        return together.granting(x, Grant()).granting(into, grown)
 
 
 def counted(amounts: Mapping[str, int]) -> dict[str, int]:

@@ -18,8 +18,8 @@ from store import database as store_database
 from store.transaction import Transaction, sql
 from tests.integration import tenants_world
 from tests.integration.office import Office, change, create
+from tests.integration.quota_oracle import NAME, World, first_grants, step
 from tests.integration.reconciler_world import lab_cloud
-from tests.integration.test_quota_oracle import NAME, World, first_grants, step
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from quotas import model, moves, service
 from store import database as store_database
 from store import transaction
 from tests.integration import tenants_world
-from tests.integration.test_quota_oracle import NAME, World, amount, first_grants, limit, number, passes
+from tests.integration.quota_oracle import NAME, World, amount, first_grants, limit, number, passes
 
 
 @dataclasses.dataclass(frozen=True)

@@ -12,7 +12,7 @@ from quotas import faults, grants, model, recalls, rules, service
 from store import database as store_database
 from store import transaction
 from tests.integration import tenants_world
-from tests.integration.test_quota_oracle import NAME, World, first_grants, passes, step
+from tests.integration.quota_oracle import NAME, World, first_grants, passes, step
 
 DUE = datetime.timedelta(days=14)
 

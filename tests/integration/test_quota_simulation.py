@@ -17,8 +17,8 @@ from store import columns, transaction
 from store import database as store_database
 from tests.integration import tenants_world
 from tests.integration.office import Office, create
+from tests.integration.quota_oracle import NAME, first_grants, limit, number
 from tests.integration.reconciler_world import lab_cloud
-from tests.integration.test_quota_oracle import NAME, first_grants, limit, number
 from tests.integration.test_quota_recall import Lending
 
 request = st.tuples(number, st.integers(-6, 10).filter(bool))

@@ -1,20 +1,17 @@
-"""The guard against its definition: random trees, random reservations, changes, releases, grants and moves, on both databases.
+"""A tree of one name twice, in the database and by Kueue's definition of T(x), for tests of recalls, waiting moves and repairs.
 
-The oracle below is written from Kueue's definition of T(x) alone and shares nothing with the room but the numbers that go in.
+The whole of the room, with several names, merges and batches, is played by `kueue_machine`.
 """
 
 import dataclasses
 from typing import Any
 
-import hypothesis
 from hypothesis import strategies as st
 
 from primitives import errors, ids
 from quotas import grants, model, service
-from store import database as store_database
 from store import installation, transaction
 from tenants import tree
-from tests.integration import tenants_world
 
 NAME = "cpu_milli"
 LEVELS_MAX = 8
@@ -209,31 +206,3 @@ step = st.one_of(
     st.tuples(st.just("adopt"), number, st.integers(1, 4)),
 )
 first_grants = st.lists(st.tuples(st.integers(0, 12), limit, st.integers(0, 6)), min_size=14, max_size=14)
-
-
-@tenants_world.QUICK
-@hypothesis.given(
-    parents=st.lists(st.integers(0, 3), min_size=2, max_size=11), first=first_grants, steps=st.lists(step, min_size=15, max_size=60)
-)
-def test_the_guard_agrees_with_the_definition_of_kueue_through_any_history(
-    database: store_database.Database, parents: list[int], first: list[tuple[int, int | None, int]], steps: list[tuple[Any, ...]]
-) -> None:
-    def play(tx: transaction.Transaction) -> None:
-        world = World(tx, parents)
-        size = len(world.ids)
-        world.grant(0, 30, None, 0, allow_over=False)
-        for x, (less, lend, borrow) in enumerate(first[: size - 1], 1):
-            parent = world.oracle.nodes[world.oracle.nodes[x].parent or 0]
-            world.grant(x, max(0, parent.granted - less), lend, borrow, allow_over=False)
-        for verb, *given in steps:
-            if verb == "grant":
-                world.grant(given[0] % size, given[1], given[2], given[3], allow_over=given[4])
-            elif verb == "move":
-                world.move(given[0] % size, given[1] % size, allow_over=given[2])
-            elif verb in ("reserve", "adopt"):
-                getattr(world, verb)(given[0] % size, given[1])
-            elif world.held:
-                getattr(world, verb)(*given)
-        world.agree()
-
-    tenants_world.experiment(database, play)

@@ -2,7 +2,7 @@
 
 import concurrent.futures
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import hypothesis
@@ -166,6 +166,30 @@ def test_a_row_that_the_database_refuses_is_heard_of_by_its_own_caller_alone(dat
         None,
         [{"gpus": (4, 0)}],
     ]
+
+
+def test_what_a_refused_use_case_knew_is_forgotten_with_it(database: store_database.Database) -> None:
+    start(database)
+    seen = in_one_batch(
+        database, [[("at once", 1), ("known count", 1), ("refuse", 1)], [("known count", 1)], [("later", 1), ("known count", 1)]]
+    )
+    assert seen == [None, [0], [1]]
+
+    def note(value: int, refused: bool) -> Callable[[Transaction], Any]:
+        def noted(tx: Transaction) -> Any:
+            before = tx.recall("note")
+            tx.keep("note", value, tables.ANSWERS)
+            if refused:
+                raise RefusedError
+            return before
+
+        return noted
+
+    gate = threading.Event()
+    database.lane.submit(lambda tx: gate.wait(10) and None)
+    answers = [database.lane.submit(note(*each)) for each in ((1, False), (2, True), (3, False))]
+    gate.set()
+    assert (answers[0].result(), answers[2].result()) == (None, 1)
 
 
 def test_a_counter_that_somebody_else_moved_makes_the_batch_run_again(

@@ -14,6 +14,7 @@ from orders import model
 from primitives import clock, errors
 from provisioners import service as provisioners
 from provisioners.model import State
+from quotas.budgets import service as budgets
 from store import database as store_database
 from tests.conftest import Cluster
 from tests.integration import lab_process
@@ -122,6 +123,29 @@ def test_a_longer_stay_waits_for_approval_where_a_rule_asks_and_a_shorter_one_ne
     assert before is not None and after is not None
     assert after - before > 200 * DAY
     assert office.shown(office.order(extension(machine, "none")))[0] == "waiting_for_approval"
+
+
+@pytest.mark.parametrize("verdict", [model.Verdict.REFUSED, model.Verdict.WITHDRAWN, model.Verdict.APPROVED])
+def test_the_money_of_the_longer_time_is_held_while_an_extension_waits(office: Office, verdict: model.Verdict) -> None:
+    machine = leased(office, "经费-01", 10)
+    short = money_until(office, machine)
+    office.ask_for_approval_of("extend")
+    until = in_days(20)
+    number = office.order(extension(machine, until))
+    assert money_until(office, machine) == clock.parse(until)
+    office.decide(number, verdict)
+    assert money_until(office, machine) == office.get(machine).end_at
+    assert (money_until(office, machine) == short) is (verdict is not model.Verdict.APPROVED)
+    office.order(extension(machine, in_days(5)))
+    assert money_until(office, machine) == office.get(machine).end_at
+    office.order(extension(machine, "none"))
+    office.decide(str(int(number) + 2), model.Verdict.APPROVED)
+    assert all(one.open_ended for one in office.read(lambda tx: budgets.held(tx, holders=[machine]))[-1:])
+
+
+def money_until(office: Office, resource_id: str) -> datetime.datetime:
+    """Up to when money is held for a resource."""
+    return max(one.end_at for one in office.read(lambda tx: budgets.held(tx, holders=[resource_id])))
 
 
 @pytest.mark.parametrize("purge", [False, True])

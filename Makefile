@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup demo check test test-backends bench bench-quota docs soak lock clean runtime packages style testbed-openstack testbed-kubernetes
+.PHONY: help setup demo check test test-backends bench bench-quota docs soak lock clean runtime packages style testbed-openstack test-openstack testbed-kubernetes
 
 PYTHON ?= /usr/bin/python3
 export PYTHON

@@ -145,7 +145,8 @@ def test_the_money_of_the_longer_time_is_held_while_an_extension_waits(office: O
 
 def money_until(office: Office, resource_id: str) -> datetime.datetime:
     """Up to when money is held for a resource."""
-    return max(one.end_at for one in office.read(lambda tx: budgets.held(tx, holders=[resource_id])))
+    until: datetime.datetime = max(one.end_at for one in office.read(lambda tx: budgets.held(tx, holders=[resource_id])))
+    return until
 
 
 @pytest.mark.parametrize("purge", [False, True])

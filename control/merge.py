@@ -126,6 +126,8 @@ def _planned(tx: Transaction, terms: Terms) -> _Plan:
     """What would go over; raises with everything that stands in the way."""
     tenant, into = tenants.by_code(tx, terms.tenant), tenants.by_code(tx, terms.into)
     merging.refuse_senseless(tx, tenant, into)
+    if terms.valid_from:
+        merging.refuse_dated(tx, into, clock.parse(terms.valid_from, "valid_from"), metering.issued_until(tx))
     rows = provisioners.listed(tx, provisioners.Filter(tenant_ids=[tenant.id]), limit=RESOURCES_MAX + 1)
     codes, clashes = merging.codes_at(tx, tenant, into, terms.prefix)
     found = [

@@ -160,8 +160,9 @@ def carry_out(tx: Transaction, order: model.Order, lines: Sequence[model.Line]) 
     """
     taker, project = tenants.by_id(tx, _taker_id(order)), tenants.project_by_id(tx, order.project_id)
     giver = tenants.by_id(tx, order.tenant_id)
-    if taker.state is not tenants_model.State.ACTIVE:
-        raise tenants_faults.STATE(tenant=taker.code, state=str(taker.state), wanted="given resources")
+    for side, wanted in ((giver, "deprived of resources"), (taker, "given resources")):
+        if side.state is not tenants_model.State.ACTIVE:
+            raise tenants_faults.STATE(tenant=side.code, state=str(side.state), wanted=wanted)
     known = provisioners.get_many(tx, [line.resource_id for line in lines])
     rows = [row for line in lines if (row := known.get(line.resource_id)) is not None and not row.ended]
     for row in rows:

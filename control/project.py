@@ -4,7 +4,9 @@ from typing import Annotated, Any, Final
 
 import msgspec
 
-from control import access, case, document
+from control import access, case, document, move
+from orders import faults as orders_faults
+from orders import service as orders
 from primitives import clock
 from store.transaction import Transaction
 from tenants import model, service, tree
@@ -23,6 +25,8 @@ def create_project(tenant: str, code: str, name: str) -> case.UseCase:
 
     def effect(tx: Transaction, _: model.Principal, __: model.Permit) -> case.Answer:
         owner = service.by_code(tx, tenant)
+        if orders.held(tx, [orders.held_name(owner.id, move.PROJECT, code)]):
+            raise orders_faults.NAME_HELD(kind=move.PROJECT, name=code)
         return _answer(owner, None, tree.create_project(tx, owner, code, name), status=201)
 
     return case.UseCase(action="project.create", permit=_asked(tenant, "create"), effect=effect)

@@ -31,8 +31,8 @@ OWN: Final = errors.Fault(
 NAME_HELD: Final = errors.Fault(
     "order.name_taken",
     errors.Kind.CONFLICT,
-    en="an order that waits for approval holds the name {name} for a {kind} of this project",
-    zh="待审批的订单已占用本项目 {kind} 名称 {name}",
+    en="an order that waits for approval holds the name {name} for a {kind} here",
+    zh="待审批的订单已在此占用 {kind} 名称 {name}",
     mend_en="choose another name, or withdraw the other order: govpool order list",
     mend_zh="请另选名称，或撤回该订单：govpool order list",
 )

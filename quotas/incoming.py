@@ -46,6 +46,15 @@ def crowded_by_draw(tx: Transaction, path: Sequence[str], drawn: Iterable[tuple[
     return breaches(pairs, arrived(before, known), arrived(after, known))
 
 
+def left(tx: Transaction, path: Sequence[str], name: str) -> int:
+    """The most that could be reserved at the leaf of `path` with room left for all that is coming, as far up as anything is."""
+    known = expected(tx)
+    below = {node for each in known for node in each.branch}
+    levels = max((number for number, node in enumerate(path, 1) if node in below), default=0)
+    full = arrived(standings(tx, path, known), known)
+    return rules.available([rules.at(full, node, name) for node in path[:levels]]) if levels else model.UNLIMITED
+
+
 def standings(tx: Transaction, path: Sequence[str], known: Sequence[model.Coming]) -> dict[tuple[str, str], model.Standing]:
     """How the levels of `path` stand, and all others to which something is coming."""
     return records.by_key(tx, sorted({*path, *(node for each in known for node in each.branch)}))

@@ -104,7 +104,8 @@ def available(tx: Transaction, *, tenant_id: str) -> dict[str, int]:
     path = tenants.path_ids(tx, tenant_id)
     known = records.by_key(tx, path)
     own = [name for node, name in known if node == tenant_id]
-    return {name: rules.available([rules.at(known, node, name) for node in path]) for name in own}
+    left = {name: rules.available([rules.at(known, node, name) for node in path]) for name in own}
+    return {name: min(amount, incoming.left(tx, path, name)) for name, amount in left.items()} if incoming.expected(tx) else left
 
 
 def promised(tx: Transaction, *, tenant_id: str) -> dict[str, int]:

@@ -45,6 +45,19 @@ def refuse_senseless(tx: transaction.Transaction, tenant: model.Tenant, into: mo
             raise faults.STATE(tenant=each.code, state=str(each.state), wanted=wanted)
 
 
+def refuse_dated(
+    tx: transaction.Transaction, into: model.Tenant, valid_from: datetime.datetime, not_before: datetime.datetime | None
+) -> None:
+    """Raises input.invalid for the future, dated.issued behind a statement, dated.early before the other tenant was there."""
+    asked_us = clock.to_us(valid_from)
+    bound_us = None if not_before is None else clock.to_us(not_before)
+    rules.valid_from(asked_us, now_us=clock.to_us(tx.now()), not_before_us=bound_us)
+    first_us, _ = tree_records.fact_ends(tx, into.id, "parent")
+    if asked_us < first_us:
+        known, asked = (clock.text(clock.from_us(each)) for each in (first_us, asked_us))
+        raise faults.EARLY(subject=into.code, known_from=known, valid_from=asked)
+
+
 def agreed(tx: transaction.Transaction, tenant: model.Tenant, into: model.Tenant, *, terms: str, person_id: str) -> bool:
     """Whether somebody else asked for exactly this within the last days; if not, this person asks for it now."""
     asked = records.find(tx, tenant.id)

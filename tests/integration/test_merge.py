@@ -22,6 +22,7 @@ from store.transaction import Transaction
 from tenants import model as tenants_model
 from tenants import people, signin, tree
 from tenants import service as tenants
+from tenants.records import tree as records
 from tests.integration import checker
 from tests.integration.move_world import TwoOffices, going
 from tests.integration.office import change, create
@@ -187,6 +188,27 @@ def test_departments_below_go_along_with_their_quota_and_keep_their_history(offi
     assert done["tenants"] == ["branch"]
     assert offices.read(lambda tx: tenants.path_codes(tx, offices.tenant_of("branch").id)) == ["branch", "health", "nanhai"]
     assert offices.read(quotas.check) == []
+
+
+def test_a_merge_may_be_dated_back_as_far_as_no_statement_covers_it(offices: Merging) -> None:
+    _branch(offices)
+    clock.shift(datetime.timedelta(days=3))
+    try:
+        since = clock.now() - datetime.timedelta(days=1)
+        offices.merged(merge.Terms(tenant="tax", into="health", valid_from=clock.text(since)))
+        history = offices.read(lambda tx: tree.history(tx, offices.tenant_of("branch").id))
+        assert [(row["value"], row["valid_from"]) for row in history if row["fact"] == "parent"][-1] == (
+            "health",
+            clock.text(since),
+        )
+        for hours, owner in ((-1, offices.tenant_id), (1, offices.taker_id)):
+            at_us = clock.to_us(since + datetime.timedelta(hours=hours))
+            assert offices.read(lambda tx, at=at_us: records.project_owner_at(tx, offices.project_id, at)) == owner
+        for moment, code in (("2050-01-01T00:00:00+08:00", "input.invalid"), ("2020-01-01T00:00:00+08:00", "dated.early")):
+            with refused(code):
+                offices.case(merge.merge(merge.Terms(tenant="branch", into="health", valid_from=moment)), offices.chief)
+    finally:
+        clock.shift(datetime.timedelta(0))
 
 
 def test_roles_at_the_merged_department_end_so_that_nobody_gains_a_right(offices: Merging) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from control import approval_rule, order, order_view, resource
+from control import approval_rule, order, order_view, project, resource
 from orders import model
 from primitives import clock, errors
 from provisioners import model as provisioners_model
@@ -17,6 +17,7 @@ from quotas import service as quotas
 from quotas.budgets import proof
 from tenants import model as tenants_model
 from tenants import service as tenants
+from tenants import tree
 from tests.integration import checker
 from tests.integration.move_world import TwoOffices, going, whole
 from tests.integration.office import change, create
@@ -199,6 +200,25 @@ def test_its_name_is_held_at_the_taker_while_it_waits(offices: TwoOffices) -> No
         _order_at_taker(offices, create("门户"))
 
 
+def test_the_code_of_a_project_is_held_at_the_taker_while_it_waits(offices: TwoOffices) -> None:
+    chief = offices.person(offices.taker_approver, (tenants_model.Role.SYSTEM_ADMIN, offices.taker_id))
+    asked = offices.ask(whole(), to="health/portal")
+    with refused("order.name_taken"):
+        offices.case(project.create_project("health", "portal", "门户"), chief)
+    offices.agree(asked, model.Verdict.REFUSED)
+    offices.case(project.create_project("health", "portal", "门户"), chief)
+    with refused("code.taken"):
+        offices.ask(whole(), to="health/portal")
+
+
+def test_nothing_leaves_a_frozen_department(offices: TwoOffices) -> None:
+    offices.machine("税务申报")
+    asked = offices.ask(going("税务申报"))
+    offices.lane(lambda tx: tree.set_state(tx, tenants.by_id(tx, offices.tenant_id), tenants_model.State.FROZEN))
+    with refused("tenant.state"):
+        offices.agree(asked)
+
+
 def test_a_name_that_the_taker_has_is_refused(offices: TwoOffices) -> None:
     offices.machine("门户")
     _order_at_taker(offices, create("门户"))
@@ -273,8 +293,6 @@ def test_rules_of_the_taker_shorten_the_deadline_and_are_named(offices: TwoOffic
 
 
 def test_a_pool_of_too_low_a_level_for_the_taker_is_refused(offices: TwoOffices) -> None:
-    from tenants import tree
-
     offices.machine("税务申报")
     offices.lane(lambda tx: tree.update(tx, tenants.by_id(tx, offices.taker_id), protection_level=3))
     with refused("move.protection"):

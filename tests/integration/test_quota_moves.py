@@ -74,8 +74,10 @@ class Moving(World):
     def reserve(self, x: int, k: int) -> None:
         self.orders += 1
         expected, holder = self.admits_beside(x, k), f"vm-{self.orders}"
+        left = service.available(self.tx, tenant_id=self.ids[x]).get(NAME, 0)
         got = passes(lambda: service.reserve(self.tx, tenant_id=self.ids[x], amounts={NAME: k}, holder=holder, expires_at=None))
         assert got == expected, f"reserve {k} at {x}"
+        assert got == (k <= left), "what is shown as available is what can be reserved"
         if got:
             self.held[holder] = (x, k)
 

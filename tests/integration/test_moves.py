@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 
 from control import approval_rule, order, order_view, project, resource
+from metering import statements
 from orders import model
-from primitives import clock, errors
+from primitives import clock, errors, interval
 from provisioners import model as provisioners_model
 from quotas import grants
 from quotas import model as quotas_model
@@ -94,6 +95,30 @@ def test_each_side_pays_its_part_to_the_second(offices: TwoOffices) -> None:
     assert (second.tenant, second.project) == ("health", "hospital")
     assert (first.state, first.amounts, first.dimensions) == (second.state, second.amounts, second.dimensions)
     assert second.at > first.at
+
+
+def test_the_statement_of_the_month_shows_both_parts_and_together_they_are_the_whole(offices: TwoOffices) -> None:
+    now = clock.now()
+    ahead = (now.replace(day=1) + datetime.timedelta(days=40)).replace(day=10) - now  # the 10th of the month to come
+    try:
+        clock.shift(ahead)
+        vm = offices.machine("税务申报")
+        clock.shift(ahead + datetime.timedelta(hours=10))
+        offices.moved("税务申报")
+        clock.shift(ahead + datetime.timedelta(hours=30))
+        month = interval.month_of(clock.now())
+        shown = {
+            code: offices.read(lambda tx, code=code: statements.show(tx, tenants.by_code(tx, code), month))
+            for code in ("tax", "health")
+        }
+        used = {code: sum(one.unit_seconds for one in each.lines if one.sku.endswith("cpu-milli")) for code, each in shown.items()}
+        _, moved = (event.at.replace(microsecond=0) for event in offices.events(vm))
+        began, second = interval.month(month).start_at, datetime.timedelta(seconds=1)  # the lab cloud's own clock is not shifted
+        assert used["tax"] == TINY * ((moved - began) // second)
+        assert used["tax"] + used["health"] == TINY * ((shown["health"].until - began) // second)
+        assert shown["tax"].statement.total_micro > 0
+    finally:
+        clock.shift(datetime.timedelta(0))
 
 
 def test_a_project_moves_with_everything_that_is_in_it(offices: TwoOffices) -> None:

@@ -13,7 +13,7 @@ from collections.abc import Callable, Collection, Mapping
 from typing import Any, Final
 
 from control import plan
-from primitives import clock, errors, quantity
+from primitives import clock, errors, money, quantity
 from quotas import names
 from templates import catalog
 
@@ -36,8 +36,9 @@ COLUMNS: Final = (
     "pool",
     "zone",
     "class",
+    "monthly_price",
 )
-_OF_RESOURCES: Final = COLUMNS[6:]
+_OF_RESOURCES: Final = COLUMNS[6:-1]
 _WHOLE: Final = re.compile(r"-?[0-9]{1,18}")
 
 
@@ -55,6 +56,7 @@ class Row:
     pool: str = ""
     zone: str = ""
     service_class: str = ""
+    monthly_micro: int | None = None  # of one, yuan x 10^6; None: of the price book for a resource, nothing for plain units
 
 
 class Findings:
@@ -137,6 +139,8 @@ def _row(header: list[str], fields: list[str], line: int, findings: Findings) ->
         if not tenant:
             findings.add(line, "requests.tenant", "no tenant")
         asked = _resource(given) if given.get("kind") else _units(given)
+        if given.get("monthly_price"):
+            asked["monthly_micro"] = _price(given["monthly_price"], asked["amounts"])
     except errors.GovpoolError as error:
         findings.add(line, error.code, error.text("en"))
         return None
@@ -195,6 +199,13 @@ class _AnyImage:
     def image(self, name: str) -> Any:
         """An image from which every kind starts."""
         return catalog.Image(name=name, title_en="", title_zh="", kinds=tuple(plan.PREFIX), login="")
+
+
+def _price(text: str, amounts: Mapping[str, int]) -> int:
+    """Micro-yuan a month; a row that gives back frees no money, since nobody knows of which resource."""
+    if min(amounts.values()) < 0:
+        raise errors.INVALID(field="monthly_price", reason="a row that gives back has none")
+    return money.parse(text, "monthly_price")
 
 
 def _whole(field: str, text: str) -> int:

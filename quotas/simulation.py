@@ -39,7 +39,7 @@ class Ledger:
         coming: Sequence[model.Coming] = (),
     ) -> None:
         self._cells = {key: _Cell(standing, standing.drawn) for key, standing in standings.items()}
-        self._paths = paths
+        self.paths = paths
         self._held = dict(held)
         self._recalling = recalling
         self._coming = coming
@@ -47,7 +47,7 @@ class Ledger:
 
     def draw(self, tenant_id: str, amounts: Mapping[str, int]) -> list[model.Breach]:
         """Draw `amounts` (counted, as `rules.counted` gives them), or say at which levels they do not fit and draw nothing."""
-        path = self._paths[tenant_id]
+        path = self.paths[tenant_id]
         found = self._breaches(path, amounts)
         if found:
             return found
@@ -69,7 +69,7 @@ class Ledger:
         if short:
             return short
         for name, amount in amounts.items():
-            self._rise(self._paths[tenant_id], name, -amount)
+            self._rise(self.paths[tenant_id], name, -amount)
             self._held[tenant_id, name] -= amount
         self._press(amounts)
         return {}
@@ -77,7 +77,7 @@ class Ledger:
     def undo(self, tenant_id: str, amounts: Mapping[str, int]) -> None:
         """Take a `draw` back, as if it had never been asked."""
         for name, amount in amounts.items():
-            self._rise(self._paths[tenant_id], name, -amount)
+            self._rise(self.paths[tenant_id], name, -amount)
             self._held[tenant_id, name] -= amount
 
     def _breaches(self, path: Sequence[tuple[str, str]], amounts: Mapping[str, int]) -> list[model.Breach]:
@@ -112,7 +112,7 @@ class Ledger:
     def _press(self, names: Iterable[str]) -> None:
         for recall in self._recalling:
             if recall.name in names:
-                levels = [self._now(node, recall.name) for node, _ in self._paths[recall.tenant_id]]
+                levels = [self._now(node, recall.name) for node, _ in self.paths[recall.tenant_id]]
                 for after in recalls.pressed(recall, levels):
                     self._cells[after.tenant_id, after.name] = _Cell(after, after.drawn)
 

@@ -11,8 +11,12 @@ from hypothesis import strategies as st
 
 from control import plan, simulation, simulation_file
 from pools import service as pools
-from primitives import errors
+from primitives import clock, errors
 from quotas import grants, guard, model, rules, service
+from quotas.budgets import appropriations
+from quotas.budgets import model as budgets_model
+from quotas.budgets import rules as budgets_rules
+from quotas.budgets import service as budgets
 from store import columns, transaction
 from store import database as store_database
 from tests.integration import tenants_world
@@ -133,6 +137,27 @@ def test_orders_come_out_as_they_were_simulated(office: Office) -> None:
     assert report["refused"] == sum(map(bool, codes))
 
 
+def test_money_that_an_order_would_not_find_is_missing_in_the_simulation_too(office: Office) -> None:
+    office.order(create("first", "small"))
+    year = budgets_rules.year_of(clock.now())
+    first = sum(one.amount_micro for one in office.read(lambda tx: budgets.held(tx, holders=[office.rows()[0].id])))
+    budget = budgets_model.Budget(appropriated_micro=first * 7 // 2)
+    office.lane(lambda tx: appropriations.set_budget(tx, tenant_id=office.tenant_id, year=year, budget=budget))
+    wishes = ["small", "large", "small", "small"]
+    lines = [f"{nth},tax,VirtualMachine,{size}," for nth, size in enumerate(wishes)]
+    report = simulated(office, "\n".join(["order,tenant,kind,size,monthly_price", *lines, "z,tax,VirtualMachine,small,0.01"]))
+    codes = []
+    for nth, size in enumerate(wishes):
+        try:
+            office.order(create(f"web{nth}", size))
+            codes.append("")
+        except errors.GovpoolError as error:
+            codes.append(error.code)
+    assert [verdict["code"] for verdict in report["verdicts"]] == [*codes, ""], "a price in the file stands above the book"
+    assert codes == ["", "budget.exceeded", "", "budget.exceeded"]
+    assert "元" in report["verdicts"][1]["why"]
+
+
 def test_a_simulation_changes_nothing_and_holds_nothing(office: Office) -> None:
     def everything(tx: transaction.Transaction) -> dict[str, list[dict[str, Any]]]:
         return {table.name: tx.execute(table.select()) for table in columns.METADATA.sorted_tables}
@@ -203,6 +228,8 @@ def test_requests_are_played_by_their_time(office: Office) -> None:
         ("tenant,kind,size\ntax,Ship,tiny", "line 2", "input.invalid"),
         ("tenant,kind,size,count\ntax,VirtualMachine,tiny,-1", "line 2", "input.invalid"),
         ("tenant,kind,name,amount\ntax,VirtualMachine,cpu_milli,1", "line 2", "input.invalid"),
+        ("tenant,name,amount,monthly_price\ntax,cpu_milli,-1,5", "line 2", "input.invalid"),
+        ("tenant,name,amount,monthly_price\ntax,cpu_milli,1,5 USD", "line 2", "input.invalid"),
         ("tenant,name,amount,size\ntax,cpu_milli,1,tiny", "line 2", "input.invalid"),
         ("time,tenant,name,amount\n2026-11-01,tax,cpu_milli,1", "line 2", "input.invalid"),
         ("time,tenant,name,amount\n2026-11-01T00:00:00Z,tax,cpu_milli,1\n,tax,cpu_milli,1", "line 3", "requests.time"),

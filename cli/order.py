@@ -90,18 +90,14 @@ def _decide(ctx: typer.Context, number: str, verb: str, reason: str, document_no
 
 
 def _summary(lines: list[dict[str, Any]]) -> str:
-    first = _what(lines[0])
+    first = ordering.what(lines[0])
     return first if len(lines) == 1 else say(f"{first} and {len(lines) - 1} more", f"{first} 等 {len(lines)} 项")
-
-
-def _what(line: dict[str, Any]) -> str:
-    return f"{texts.action(line['action'])} {texts.kind(line['kind'])} {line['name']}"
 
 
 def _line(line: dict[str, Any]) -> str:
     reason = f" ({line['reason']})" if line["reason"] else ""
     held = ", ".join(amounts.several(line["amounts"]))
-    return f"{_what(line)}: {texts.state(line['outcome'])}{reason}; {held}; {line['monthly']} CNY"
+    return f"{ordering.what(line)}: {texts.state(line['outcome'])}{reason}; {held}; {line['monthly']} CNY"
 
 
 def _decision(one: dict[str, Any]) -> str:

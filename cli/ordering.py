@@ -46,13 +46,25 @@ Count = Annotated[
 ]
 
 ENDED: Final = ("delivered", "partly_delivered", "failed", "refused", "withdrawn", "ended")
+
+
+def what(line: Any) -> str:
+    """A line of an order in a few words: create VirtualMachine web until ..."""
+    said = f"{texts.action(line['action'])} {texts.kind(line['kind'])} {line['name']}"
+    end, before = line.get("end_at"), line.get("end_before")
+    if line["action"] == "extend":
+        none = say("no end", "无期限")
+        return f"{said} {say('until', '至')} {end or none} ({say('before', '原为')} {before or none})"
+    return f"{said} {say('until', '至')} {end}" if end else said
+
+
 _ORDER_COLUMNS: Final[list[output.Column]] = [
     (say("ORDER", "申请单"), "metadata.name"),
     (say("STATE", "状态"), "status.state"),
     (say("PROJECT", "项目"), "metadata.project"),
     (
         say("LINES", "内容"),
-        lambda row: [f"{texts.action(line['action'])} {texts.kind(line['kind'])} {line['name']}" for line in row["spec"]["lines"]],
+        lambda row: [what(line) for line in row["spec"]["lines"]],
     ),
     (say("MONTHLY CNY", "月费（元）"), "status.monthly"),
     (say("APPROVAL BY", "审批规则"), "status.approval"),

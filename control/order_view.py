@@ -168,6 +168,7 @@ def _line(line: model.Line) -> dict[str, Any]:
         "monthly": money.text(int(spec["monthly_micro"])),
         "encumbers": money.text(int(spec.get("encumbers_micro", 0))),
         "end_at": spec.get("end_at"),
+        "end_before": spec.get("end_before"),
         "outcome": str(line.outcome),
         "reason": line.reason,
     }

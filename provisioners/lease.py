@@ -110,8 +110,12 @@ def look(resource: model.Resource, now: datetime.datetime, policy: Policy) -> Lo
     Of several notices that became due since the last look (a server was down) only the latest is given; those that were past when
     the end was set are never given.  The grace counts from when the end was carried out, so a server that comes late takes nothing away.
     """
-    if resource.end_at is None or resource.ended or resource.desired is not model.Desired.UP:
-        return Look(deed=Deed.NOTHING, again_at=None)  # the bin has its own clock, and who takes it out of there looks again
+    if resource.end_at is None or resource.ended or resource.desired is model.Desired.DOWN:
+        return Look(deed=Deed.NOTHING, again_at=None)
+    if (
+        resource.desired is model.Desired.BIN
+    ):  # which has its own clock; who takes it out of there looks again, and so does a stop that fails
+        return Look(deed=Deed.NOTHING, again_at=now + BUSY_AGAIN if resource.pending else None)
     if now < resource.end_at:
         return _before_end(resource.end_at, resource.end_told_at or resource.created_at, now, policy)
     if resource.pending or resource.disputed:

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from primitives import clock, errors
-from provisioners import changes, contract, lease, model
+from provisioners import changes, contract, lease, model, rules
 from provisioners.lease import Deed
 from provisioners.model import Desired, State
 from tests.unit.provisioners.test_rules import NOW, running, wanted
@@ -234,6 +234,40 @@ def test_after_its_end_it_can_be_extended_or_deleted_and_nothing_else(action: st
     over = at(leased(), END)
     with pytest.raises(errors.GovpoolError, match=r"^lease.over"):
         changes.changed(over, action, spec={}, amounts=None, order_id="", now=END)
+
+
+def test_a_deletion_that_the_cloud_refused_does_not_make_the_clock_forget_its_end() -> None:
+    binning = at(changes.deleted(leased(), bin_until=NOW + 7 * DAY, order_id="", now=NOW), NOW)
+    back = changes.given_up(binning, model.Reason(code="cloud.busy", en="no", zh="不"), NOW)
+    assert (back.desired, back.end_due_at) == (Desired.UP, NOW + lease.BUSY_AGAIN)
+
+
+MOVES = {
+    "stop": lambda one, now: changes.changed(one, "stop", spec={}, amounts=None, order_id="", now=now),
+    "start": lambda one, now: changes.changed(one, "start", spec={}, amounts=None, order_id="", now=now),
+    "bin": lambda one, now: changes.deleted(one, bin_until=now + 7 * DAY, order_id="", now=now),
+    "purge": lambda one, now: changes.deleted(one, bin_until=None, order_id="", now=now),
+    "undelete": lambda one, now: changes.undeleted(one, order_id="", now=now),
+    "extend": lambda one, now: changes.extended(one, now + 20 * DAY, order_id="", now=now),
+    "lose": lambda one, now: one if one.pending else changes.lost(one, now),
+    "refuse": lambda one, now: changes.given_up(one, model.Reason(code="c", en="e", zh="z"), now) if one.pending else one,
+    "settle": settled,
+    "protect": lambda one, now: dataclasses.replace(one, protected=not one.protected, end_due_at=one.end_due_at and now),
+    "clock": at,
+}
+
+
+@given(st.lists(st.tuples(st.sampled_from(sorted(MOVES)), st.integers(0, 12)), max_size=40), st.sampled_from(sorted(rules.ACTIONS)))
+def test_whatever_happens_to_it_the_clock_never_fails_and_never_forgets_it(story: list[tuple[str, int]], kind: str) -> None:
+    resource, now = leased(NOW + 15 * DAY, kind), NOW
+    for move, days in story:
+        now += days * DAY
+        try:
+            resource = MOVES[move](resource, now)
+        except errors.GovpoolError:
+            assert move != "clock"
+        if resource.end_at is not None and resource.desired is Desired.UP and not resource.ended:
+            assert resource.end_due_at is not None
 
 
 # -- extension ---------------------------------------------------------------------------------------------------------------------

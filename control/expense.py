@@ -32,7 +32,6 @@ TENANTS: Final = 50
 RESOURCES: Final = 20
 """Resources of one use case that money is held for, or whose price has changed."""
 PAGE: Final = 1000
-EVERY_S: Final = 900
 
 _log = structlog.get_logger("expense")
 
@@ -55,7 +54,7 @@ def service_of(wiring: Wiring) -> services.Service:
         settle(wiring.database)
         return False
 
-    return services.Loop("expense", work, EVERY_S)
+    return services.Loop("expense", work, wiring.settings.expense_s)
 
 
 def settle(database: store_database.Database) -> None:

@@ -55,6 +55,9 @@ class Settings:
     reservation_s: int = _setting(
         86400, "how long a reservation that nothing confirms is held", "未确认预留的保留时长", 60, 2592000
     )
+    expense_s: int = _setting(
+        900, "between two settlements that turn metered use into expense of the budgets", "将用量结转为预算支出的间隔", 5, 86400
+    )
     approval_days: int = _setting(7, "how long an order waits for approval before it ends", "申请单等待审批的天数", 1, 90)
     recycle_days: int = _setting(7, "how long a deleted resource can be taken back", "回收站保留天数", 0, 90)
     lease_notice_days: str = _setting(

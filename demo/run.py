@@ -22,7 +22,7 @@ import summary
 
 HERE = pathlib.Path(__file__).parent
 SHANGHAI = datetime.timezone(datetime.timedelta(hours=8))
-EXPECTED = {"ok": (0,), "wait": (9,), "quota": (6,), "role": (5,), "name": (7,), "fails": (0, 1)}
+EXPECTED = {"ok": (0,), "wait": (9,), "quota": (6,), "money": (6,), "role": (5,), "name": (7,), "fails": (0, 1)}
 SETTLE_S = 60
 
 
@@ -33,8 +33,14 @@ class Story:
         self.on = on
         self.documents = documents
         self.left_out = left_out  # '@MONTH@' stands for the past month
-        first = datetime.datetime.now(SHANGHAI).replace(day=1)
-        self.month = (first - datetime.timedelta(days=1)).strftime("%Y-%m")
+        today = datetime.datetime.now(SHANGHAI).date()
+        self.month = (today.replace(day=1) - datetime.timedelta(days=1)).strftime("%Y-%m")
+        self.words = {
+            "@MONTH_START@": f"{self.month}-01T00:00:00+08:00",
+            "@YEAR@": str(today.year),
+            "@NEXT_YEAR@": str(today.year + 1),
+            "@IN_20_DAYS@": (today + datetime.timedelta(days=20)).isoformat(),
+        }
         self.started = time.monotonic()
 
     def say(self, text: str) -> None:
@@ -43,12 +49,15 @@ class Story:
         sys.stdout.flush()
 
     def document(self, name: str) -> str:
-        """A document of the demo with this run's month and ports put in."""
+        """A document of the demo with this run's days and ports put in."""
         target = self.on.out / "documents" / name
-        text = (self.documents / name).read_text(encoding="utf-8")
-        text = text.replace("@MONTH_START@", f"{self.month}-01T00:00:00+08:00").replace("@LAB@", self.lab)
-        target.write_text(text, encoding="utf-8")
+        target.write_text(self._filled((self.documents / name).read_text(encoding="utf-8")), encoding="utf-8")
         return str(target)
+
+    def _filled(self, text: str) -> str:
+        for word, meaning in self.words.items():
+            text = text.replace(word, meaning)
+        return text
 
     # -- act 1: the house ------------------------------------------------------------------------------------------------------------
 
@@ -62,8 +71,8 @@ class Story:
         made = on.type(
             "", f"init --data {on.out / 'data'} --code qinghe --name 清河市 --valid-from {self.month}-01T00:00:00+08:00 -o json"
         )
-        on.serve(on.out / "data", "--set", "sweep_s=5")
-        self.lab = on.first_line("lab", lab)["url"]
+        on.serve(on.out / "data", "--set", "sweep_s=5", "--set", "expense_s=5")
+        self.words["@LAB@"] = on.first_line("lab", lab)["url"]
         for code in made.json():
             on.login(code["role"], code["code"])
         self.say("the server, a lab cloud (no guest runs in it) and simulated meters run; the three administrators are in")
@@ -89,7 +98,7 @@ class Story:
     # -- act 3: the pool -------------------------------------------------------------------------------------------------------------
 
     def found_pool(self) -> None:
-        """Pool, grants, halls and meters by operations; prices by finance; approval rules by the security administrator."""
+        """Pool, grants, halls and meters by operations; prices and money by finance; approval rules by the security administrator."""
         on = self.on
         on.type("operator", f"apply -f {self.document('20-pool.yaml')}")  # its hosts are known after the first sweep, seconds later
         on.at_once(
@@ -97,11 +106,14 @@ class Story:
                 lambda: on.type("operator", f"apply -f {self.document('30-grants.yaml')}"),
                 lambda: on.type("operator", f"apply -f {self.meters}"),
                 lambda: on.type("finance", f"apply -f {self.document('50-prices.yaml')}"),
+                lambda: on.type("finance", f"apply -f {self.document('55-budgets.yaml')}"),
                 lambda: on.type("security_admin", f"apply -f {self.document('60-approvals.yaml')}"),
             ]
         )
         self._until(lambda: bool(on.type("operator", "host list -o json").json()), "the hosts of the pool are unknown")
-        self.say("the pool, the grants, two halls with their meters, the price book and the approval rule are in force")
+        self.say(
+            "the pool, the grants, two halls with their meters, prices, the money of the year and the approval rule are in force"
+        )
 
     # -- act 4: the past month -------------------------------------------------------------------------------------------------------
 
@@ -125,13 +137,13 @@ class Story:
         """All departments order at once; approvers decide; everything settles."""
         by_person: dict[str, list[tuple[str, str]]] = {}
         for line in self._lines(HERE / "orders.txt"):
-            who, how, words = line.split(None, 2)
+            who, how, words = self._filled(line).split(None, 2)
             by_person.setdefault(who, []).append((how, words))
         self.on.at_once([functools.partial(self._order, who, wishes) for who, wishes in by_person.items()])
         counts = {how: sum(h == how for wishes in by_person.values() for h, _ in wishes) for how in EXPECTED}
         self.say(
-            f"{sum(counts.values())} orders were typed: {counts['quota']} over quota, {counts['role']} by a role that may not,"
-            f" {counts['name']} with a taken name were refused; {counts['wait']} wait for approval"
+            f"{sum(counts.values())} orders were typed: {counts['quota']} over quota, {counts['money']} over its money,"
+            f" {counts['role']} by a role that may not, {counts['name']} with a taken name were refused; {counts['wait']} wait for approval"
         )
         self._decide()
         self._settle()
@@ -162,7 +174,12 @@ class Story:
         on.type("finance", f"statement close --month {self.month}")
         on.type("finance", f"statement issue --month {self.month} --yes")
         on.type("audit_admin", "audit verify")
-        self.say(f"{self.month} is closed and its statements are issued")
+        self._until(self._is_expense, "the use of the past month is no expense")
+        self.say(f"{self.month} is closed, its statements are issued and are expense of the budgets")
+
+    def _is_expense(self) -> bool:
+        """Whether the budget of the county has spent something in the year of the past month."""
+        return bool(float(self.on.type("finance", f"budget show yunxi --year {self.month[:4]} -o json").json()["status"]["spent"]))
 
     def _until(self, holds: Callable[[], bool], else_said: str) -> None:
         """Wait until something holds; a minute is far more than it takes."""

@@ -16,12 +16,21 @@ def show(on: stage.Stage, month: str) -> None:
     calls = Calls(on)
     facts = {
         "holdings": _holdings(calls),
+        "money": {"budgets": calls.of("finance", "budget list -o json"), "leases": calls.of("operator", "lease list -o json")},
+        "years": [calls.of("finance", f"budget show {tenant} --year {month[:4]} -o json") for tenant in SHOWN_STATEMENTS],
         "statements": [_statement(calls, tenant, month) for tenant in SHOWN_STATEMENTS],
         "halls": [_hall(calls, hall, month) for hall in HALLS],
         "power": calls.of("operator", "facility power -o json"),
         "trail": calls.of("audit_admin", "audit verify -o json"),
     }
-    text = "\n".join([*_told_holdings(facts), *_told_statements(facts, month), *_told_halls(facts, month), *_told_trail(facts)])
+    told = (
+        _told_holdings(facts),
+        _told_money(facts),
+        _told_statements(facts, month),
+        _told_halls(facts, month),
+        _told_trail(facts),
+    )
+    text = "\n".join(line for part in told for line in part)
     (on.out / "summary.txt").write_text(text + "\n", encoding="utf-8")
     (on.out / "summary.json").write_text(json.dumps(facts, ensure_ascii=False, indent=1), encoding="utf-8")
     print(text)
@@ -93,6 +102,25 @@ def _told_holdings(facts: dict[str, Any]) -> Iterable[str]:
     yield "\n谁持有什么，配额还剩多少  Who holds what, quota left"
     yield from _table(rows)
     yield from (f"  <- {told['call']}" for told in facts["holdings"].values())
+
+
+def _told_money(facts: dict[str, Any]) -> Iterable[str]:
+    names = {row["metadata"]["name"]: row["spec"]["name"] for row in facts["holdings"]["tenants"]["answer"]}
+    rows = [("单位", "年度", "预算", "占用", "已支出", "剩余")]
+    for row in facts["money"]["budgets"]["answer"]:
+        rows.append(
+            (names[row["tenant"]], str(row["year"]), *(row[name] for name in ("appropriated", "encumbered", "spent", "left")))
+        )
+    yield "\n今年的预算，占用与支出（元）  Money of the year: appropriated, encumbered, spent, left"
+    yield from _table(rows)
+    yield from (f"  <- {told['call']}" for told in facts["money"].values())
+    for told in facts["years"]:
+        about, status = told["answer"]["metadata"], told["answer"]["status"]
+        runs_out = status["runs_out_on"] or "年内不会 not this year"
+        yield f"  {names[about['tenant']]} {about['name']}: 全年预测 forecast {status['forecast']}, 用尽 runs out {runs_out}"
+        yield f"  <- {told['call']}"
+    for row in facts["money"]["leases"]["answer"]:
+        yield f"  {names[row['metadata']['tenant']]} {row['metadata']['name']}: 到期 ends {row['spec']['end_at']}"
 
 
 def _told_statements(facts: dict[str, Any], month: str) -> Iterable[str]:

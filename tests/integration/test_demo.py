@@ -18,7 +18,8 @@ def played(folder: pathlib.Path, *arguments: str) -> dict[str, Any]:
     ran = subprocess.run(command, capture_output=True, text=True, timeout=280, check=False)
     assert ran.returncode == 0, ran.stdout + ran.stderr
     facts: dict[str, Any] = json.loads((folder / "out" / "summary.json").read_text(encoding="utf-8"))
-    for told in (*facts["holdings"].values(), *facts["statements"], *facts["halls"], facts["power"], facts["trail"]):
+    several = (*facts["holdings"].values(), *facts["money"].values(), *facts["years"], *facts["statements"], *facts["halls"])
+    for told in (*several, facts["power"], facts["trail"]):
         assert told["call"] in ran.stdout, "a number without its call"
     return facts
 
@@ -66,6 +67,23 @@ def test_a_doubled_price_doubles_its_lines_and_nothing_else(as_shipped: dict[str
         assert _fen(after, "vm-vcpu") == _fen(before, "vm-vcpu") > 0
         grown = int(after["total"].replace(".", "")) - int(before["total"].replace(".", ""))
         assert grown == _fen(after, "vm-ram") - _fen(before, "vm-ram") > 0
+
+
+@pytest.mark.xdist_group("demo")
+def test_the_money_of_the_year_follows_prices_and_use(as_shipped: dict[str, Any], altered: dict[str, Any]) -> None:
+    for at, told in enumerate(as_shipped["statements"]):
+        spent = [float(facts["years"][at]["answer"]["status"]["spent"]) for facts in (as_shipped, altered)]
+        this_month = spent[0] - float(told["answer"]["total"])
+        assert 0 <= this_month < 5, "what is spent is the statement, and the minutes that the new machines ran"
+        assert spent[1] > spent[0]
+        held = [_encumbered(facts, told["answer"]["tenant"]) for facts in (as_shipped, altered)]
+        assert held[1] > held[0] > 0, "dearer machines hold more of the year"
+    ends = as_shipped["money"]["leases"]["answer"]
+    assert {row["metadata"]["name"] for row in ends} == {"marks-1", "marks-2"}
+
+
+def _encumbered(facts: dict[str, Any], tenant: str) -> float:
+    return sum(float(row["encumbered"]) for row in facts["money"]["budgets"]["answer"] if row["tenant"] == tenant)
 
 
 @pytest.mark.xdist_group("demo")

@@ -13,8 +13,8 @@ from typing import Any, Final
 import sqlalchemy as sa
 
 from audit import model, rules, tables
-from primitives import canonical, clock
-from store import columns
+from primitives import clock
+from store import columns, text
 from store.transaction import Transaction
 
 PAGE: Final = 1000
@@ -35,7 +35,7 @@ def append(tx: Transaction, line: model.Line) -> int:
         last = (0, rules.START) if row is None else (row["seq"], bytes(row["chain_hash"]))
     seq, previous = last[0] + 1, last[1]
     said = {name: getattr(line, name) for name in _SAID}
-    content = canonical.dumps({**said, "seq": seq, "at": clock.text(tx.now())})
+    content = text.dumps({**said, "seq": seq, "at": clock.text(tx.now())})
     leaf = rules.leaf_hash(content)
     chain = rules.chained(previous, leaf)
     tx.later(

@@ -13,9 +13,9 @@ from typing import Any, Protocol
 
 from audit import model as audit_model
 from audit import service as audit
-from primitives import canonical, errors
+from primitives import errors
 from store import database as store_database
-from store import idempotency, lane
+from store import idempotency, lane, text
 from store.transaction import Transaction
 from tenants import model as tenants_model
 from tenants import service as tenants
@@ -171,10 +171,12 @@ class _Run:
             raise lane.RehearsedError(answer)
         if principal.needs_renewal:
             tenants.renew(tx, principal)
-        for line in (*answer.parts, _line(use_case.action, answer, principal, permit)):
-            audit.append(tx, self._signed(line))
+        for part in answer.parts:
+            audit.append(tx, self._signed(part))
+        said = text.of(answer.body) if answer.body is not None and answer.body is answer.after else None
+        audit.append(tx, _line(use_case.action, answer, principal, permit, self.context, said))
         etag = None if answer.generation is None else str(answer.generation)
-        idempotency.keep(tx, request, idempotency.Stored(answer.status, answer.body, etag), secret=answer.secret)
+        idempotency.keep(tx, request, idempotency.Stored(answer.status, answer.body, etag), secret=answer.secret, said=said)
         return answer
 
     def record_refusal(self, tx: Transaction, error: BaseException) -> None:
@@ -214,8 +216,14 @@ class _Run:
 
 
 def _line(
-    action: str, answer: Answer, principal: tenants_model.Principal | None, permit: tenants_model.Permit | None
+    action: str,
+    answer: Answer,
+    principal: tenants_model.Principal | None,
+    permit: tenants_model.Permit | None,
+    context: Context | None = None,
+    said: str | None = None,
 ) -> audit_model.Line:
+    """The line of an answer; `said` is `after` as canonical text, where that is at hand."""
     return audit_model.Line(
         actor=principal.account_id if principal else answer.actor,
         on_behalf_of=principal.person_id if principal else "",
@@ -226,7 +234,11 @@ def _line(
         kind=answer.kind,
         object_id=answer.object_id,
         generation=answer.generation or 0,
-        before_digest="" if answer.before is None else canonical.digest(answer.before),
-        after_digest="" if answer.after is None else canonical.digest(answer.after),
+        before_digest="" if answer.before is None else text.digest(answer.before),
+        after_digest="" if answer.after is None else text.digest(answer.after, said),
         facts=answer.facts,
+        request_id=context.request_id if context else "",
+        idempotency_key=context.idempotency_key if context else "",
+        source=context.source if context else "",
+        reason=context.reason if context else "",
     )

@@ -9,7 +9,7 @@ import sqlalchemy as sa
 
 from orders import model, tables
 from primitives import canonical, clock
-from store import columns
+from store import columns, text
 from store.transaction import Transaction
 
 _O: Final = tables.ORDERS
@@ -274,7 +274,7 @@ def _line_row(order: model.Order, line: model.Line, waiting: bool) -> dict[str, 
         "kind": line.kind,
         "resource_id": line.resource_id,
         "name": line.name,
-        "spec": canonical.dumps(dict(line.spec)).decode(),
+        "spec": text.of(dict(line.spec)),
         "outcome": str(line.outcome),
         "reason": line.reason,
         "held_name": (asked_name(order, line) or None) if waiting else None,

@@ -290,7 +290,7 @@ def hold(tx: Transaction, holder: str, place: tuple[str, str, str], amounts: Map
     """
     at = dict(zip(("pool_id", "zone", "service_class"), place, strict=True))
     if tx.deferring:
-        if any(row["holder"] == holder for row in tx.unwritten(tables.HOLDS)):
+        if tx.unwritten(tables.HOLDS, holder=holder):
             return False
         tx.later(tables.HOLDS, {"holder": holder, **at, "state": "reserved"})
         tx.later(tables.AMOUNTS, *_amount_rows(holder, amounts))

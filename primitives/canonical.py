@@ -10,7 +10,7 @@ _ENCODER: Final = json.JSONEncoder(ensure_ascii=False, sort_keys=True, separator
 
 def dumps(value: Any) -> bytes:
     """The one byte form of a JSON value.  Raises TypeError for a float or an unknown type: neither has an exact form here."""
-    _refuse_floats(value)
+    refuse_floats(value)
     return _ENCODER.encode(value).encode()
 
 
@@ -19,7 +19,8 @@ def digest(value: Any) -> str:
     return hashlib.sha256(dumps(value)).hexdigest()
 
 
-def _refuse_floats(value: Any) -> None:
+def refuse_floats(value: Any) -> None:
+    """Raises TypeError where a float stands anywhere in a JSON value."""
     if type(value) in _PLAIN:
         return
     if isinstance(value, float):
@@ -30,4 +31,4 @@ def _refuse_floats(value: Any) -> None:
         return
     for item in value:
         if type(item) not in _PLAIN:
-            _refuse_floats(item)
+            refuse_floats(item)

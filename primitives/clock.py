@@ -37,7 +37,8 @@ def to_us(at: datetime.datetime) -> int:
     """Microseconds since 1970 of an aware datetime.  Raises ValueError for a naive one."""
     if at.tzinfo is None:
         raise ValueError("a naive datetime has no place here")
-    return (at - _EPOCH) // datetime.timedelta(microseconds=1)
+    since = at - _EPOCH
+    return (since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds
 
 
 def from_us(us: int) -> datetime.datetime:

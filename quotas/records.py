@@ -215,7 +215,7 @@ def reserve(tx: Transaction, tenant_id: str, amounts_of: Mapping[str, Mapping[st
     """
     rows = [(holder, name, amount) for holder, amounts in amounts_of.items() for name, amount in amounts.items()]
     if tx.deferring:
-        if holding := [row["holder"] for row in tx.unwritten(tables.RESERVATIONS) if row["holder"] in amounts_of]:
+        if holding := [holder for holder in amounts_of if tx.unwritten(tables.RESERVATIONS, holder=holder)]:
             return holding
         head = {"tenant_id": tenant_id, "state": "reserved", "expires_at": expires_at_us}
         tx.later(tables.RESERVATIONS, *[{"holder": holder, **head} for holder in amounts_of])

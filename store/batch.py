@@ -86,9 +86,9 @@ class Batch:
         self._kept: dict[Any, tuple[Any, tuple[str, ...]]] = {}
         self._keys_of: dict[str, set[Any]] = {}
         self._tallies: dict[str, Tally] = {}
-        self._later: list[tuple[sa.Table, _Row]] = []
         self._unwritten: dict[str, list[_Row]] = {}
-        self._mark = 0  # where the rows of the present use case begin
+        self._own: dict[str, int] = {}  # how many of these rows, the last ones, are the present use case's
+        self._indexes: dict[tuple[str, tuple[str, ...]], tuple[int, dict[tuple[Any, ...], _Row]]] = {}
         self.before_lines: list[tuple[Line, tuple[int, ...]]] = []
         """Lines that the present use case has changed, and what they were."""
         self._before_kept: list[tuple[Any, Any]] = []
@@ -140,17 +140,30 @@ class Batch:
 
     def later(self, table: sa.Table, rows: Sequence[_Row]) -> None:
         """Write rows, in any order among tables, at the latest with the commit.  Raises what the database raises where nothing is deferred."""
+        name = table.name
         if not self.deferring:
-            self.before((), (table.name,))
-            self._insert(table, rows)
+            self.before((), (name,))
+            self._insert(name, rows)
             return
-        self._drop((table.name,))
-        self._unwritten.setdefault(table.name, []).extend(rows)
-        self._later.extend((table, row) for row in rows)
+        if name in self._keys_of:
+            self._drop((name,))
+        found = self._unwritten.get(name)
+        if found is None:
+            found = self._unwritten[name] = []
+        found += rows
+        self._own[name] = self._own.get(name, 0) + len(rows)
 
-    def unwritten(self, table: sa.Table) -> Sequence[Mapping[str, Any]]:
-        """Rows of a table that are not written yet."""
-        return self._unwritten.get(table.name, ())
+    def unwritten(self, table: sa.Table, asked: Mapping[str, Any]) -> _Row | None:
+        """The last row not written yet whose columns are as asked; found by an index, for each use case of a batch asks."""
+        rows = self._unwritten.get(table.name)
+        if not rows:
+            return None
+        names = tuple(asked)
+        done, index = self._indexes.get((table.name, names), (0, {}))
+        if done < len(rows):
+            index |= {tuple([row[name] for name in names]): row for row in rows[done:]}
+            self._indexes[table.name, names] = (len(rows), index)
+        return index.get(tuple(asked.values()))
 
     def before(self, named: Iterable[str], written: Iterable[str]) -> None:
         """To be called before each statement, with the tables that it names and those that it writes to."""
@@ -176,29 +189,30 @@ class Batch:
 
     def write(self) -> None:
         """Write all that was to be written later.  What is the present use case's own is written behind its savepoint."""
-        if not self._saved and (len(self._later) > self._mark or self.before_lines):
+        if not self._saved and (self._own or self.before_lines):
             self.save()
-        self._write(self._later)
-        self._later, self._mark = [], 0
-        self._unwritten.clear()
+        rows, self._unwritten = self._unwritten, {}
+        self._own.clear()
+        self._indexes.clear()
+        self._write(rows)
 
-    def _write(self, rows: Sequence[tuple[sa.Table, _Row]]) -> None:
+    def _write(self, rows: Mapping[str, Sequence[_Row]]) -> None:
         """Counters first, then rows table by table, referenced tables before those that reference them."""
-        by_shape: dict[tuple[sa.Table, tuple[str, ...]], list[_Row]] = {}
-        for table, row in rows:
-            by_shape.setdefault((table, tuple(row)), []).append(row)
         try:
             for tally in self._tallies.values():
                 tally.write(self.connection)
-            for table, shape in sorted(by_shape, key=lambda each: _ranks()[each[0].name]):
-                self._insert(table, by_shape[table, shape])
+            for name in sorted(rows, key=_ranks().__getitem__):
+                self._insert(name, rows[name])
         except Exception as error:
             self.broken = True
             raise RerunError(str(error)) from error
 
-    def _insert(self, table: sa.Table, rows: Sequence[_Row]) -> None:
+    def _insert(self, name: str, rows: Sequence[_Row]) -> None:
+        columns_of = _columns(name)
+        if any(len(row) != len(columns_of) for row in rows):
+            rows = [dict.fromkeys(columns_of) | row for row in rows]
         if rows:
-            self.connection.bulk(_statement(self.connection.dialect, table, tuple(rows[0])), rows)
+            self.connection.bulk(_statement(self.connection.dialect, name), rows)
 
     # -- use cases -------------------------------------------------------------------------------------------------------------------
 
@@ -206,7 +220,7 @@ class Batch:
         """A use case begins.  Its savepoint is set once it writes at once: without that there is nothing to go back from."""
         self.before_lines.clear()
         self._before_kept.clear()
-        self._mark = len(self._later)
+        self._own.clear()
         self._saved = False
         if not self.deferring:
             self.save()
@@ -215,16 +229,24 @@ class Batch:
         """Set the savepoint of the present use case, behind everything that others left unwritten."""
         self._saved = True
         own = {line: line.values for line, _ in self.before_lines}
-        earlier, mine = self._later[: self._mark], self._later[self._mark :]
-        if earlier or self._tallies:
+        if (
+            self._tallies
+            or len(self._own) < len(self._unwritten)
+            or any(len(self._unwritten[name]) > n for name, n in self._own.items())
+        ):
             self._take_back_lines()
+            earlier, mine = {}, {}
+            for name, rows in self._unwritten.items():
+                first = len(rows) - self._own.get(name, 0)
+                if first:
+                    earlier[name] = rows[:first]
+                if first < len(rows):
+                    mine[name] = rows[first:]
             self._write(earlier)
             for line, values in own.items():
                 line.values = values
-            self._later, self._mark = mine, 0
-            self._unwritten.clear()
-            for table, row in mine:
-                self._unwritten.setdefault(table.name, []).append(row)
+            self._unwritten = mine
+            self._indexes.clear()
         self.connection.savepoint()
 
     def end(self) -> None:
@@ -245,12 +267,13 @@ class Batch:
                 self._restore(key, before)
         self.before_lines.clear()
         self._before_kept.clear()
-        for table, _ in self._later[self._mark :]:
-            left = self._unwritten[table.name]
-            left.pop()
-            if not left:
-                del self._unwritten[table.name]
-        del self._later[self._mark :]
+        for name, n in self._own.items():
+            rows = self._unwritten[name]
+            del rows[len(rows) - n :]
+            if not rows:
+                del self._unwritten[name]
+        self._own.clear()
+        self._indexes.clear()
 
     def _take_back_lines(self) -> None:
         for line, values in reversed(self.before_lines):
@@ -260,7 +283,7 @@ class Batch:
         """Every use case ended: write what is left.  The commit follows."""
         self.before_lines.clear()
         self._before_kept.clear()
-        self._mark = len(self._later)
+        self._own.clear()
         self.write()
         for tally in self._tallies.values():
             tally.settle()
@@ -273,13 +296,19 @@ def _ranks() -> dict[str, int]:
 
 
 @functools.cache
-def _statement(dialect: str, table: sa.Table, names: tuple[str, ...]) -> str:
+def _columns(name: str) -> tuple[str, ...]:
+    return tuple(column.name for column in columns.METADATA.tables[name].columns)
+
+
+@functools.cache
+def _statement(dialect: str, name: str) -> str:
     """An INSERT of many rows: of one row each on SQLite, of one array a column on PostgreSQL."""
-    listed = ", ".join(f'"{name}"' for name in names)
+    table = columns.METADATA.tables[name]
+    listed = ", ".join(f'"{column}"' for column in _columns(name))
     if dialect == engines.SQLITE:
-        return f'INSERT INTO "{table.name}" ({listed}) VALUES ({", ".join(f":{name}" for name in names)})'
-    arrays = ", ".join(f"%({name})s::{_TYPES[type(table.c[name].type)]}[]" for name in names)
-    return f'INSERT INTO "{table.name}" ({listed}) SELECT * FROM unnest({arrays})'
+        return f'INSERT INTO "{name}" ({listed}) VALUES ({", ".join(f":{column}" for column in _columns(name))})'
+    arrays = ", ".join(f"%({column})s::{_TYPES[type(table.c[column].type)]}[]" for column in _columns(name))
+    return f'INSERT INTO "{name}" ({listed}) SELECT * FROM unnest({arrays})'
 
 
 _TYPES: Final[dict[type, str]] = {sa.Text: "text", sa.BigInteger: "bigint", sa.LargeBinary: "bytea"}

@@ -51,8 +51,7 @@ _FORGET: Final = sa.delete(_A).where(_A.c.recorded_at < sa.bindparam("before"))
 def recall(tx: Transaction, request: Request) -> Stored | None:
     """The stored answer, or None.  Raises idempotency.conflict for another request under the key, secret.shown where a secret was given."""
     asked = {"account_id": request.account_id, "method": request.method, "path": request.path, "key": request.key}
-    unwritten = (row for row in tx.unwritten(_A) if all(row[name] == value for name, value in asked.items()))
-    row = next(unwritten, None) or next(iter(tx.stored(_FIND, **asked)), None)
+    row = tx.unwritten(_A, **asked) or next(iter(tx.stored(_FIND, **asked)), None)
     if row is None:
         return None
     if row["request_hash"] != request.request_hash:
@@ -62,8 +61,8 @@ def recall(tx: Transaction, request: Request) -> Stored | None:
     return Stored(row["status"], json.loads(row["body"]), row["etag"])
 
 
-def keep(tx: Transaction, request: Request, stored: Stored, *, secret: bool) -> None:
-    """Keep the answer in the transaction of its effect; without its body where it holds a secret."""
+def keep(tx: Transaction, request: Request, stored: Stored, *, secret: bool, said: str | None = None) -> None:
+    """Keep the answer in the transaction of its effect, without its body where it holds a secret; `said`: the body as JSON, if at hand."""
     tx.later(
         _A,
         {
@@ -73,7 +72,7 @@ def keep(tx: Transaction, request: Request, stored: Stored, *, secret: bool) -> 
             "key": request.key,
             "request_hash": request.request_hash,
             "status": stored.status,
-            "body": None if secret else json.dumps(stored.body, ensure_ascii=False),
+            "body": None if secret else said or json.dumps(stored.body, ensure_ascii=False),
             "etag": stored.etag,
             "recorded_at": clock.to_us(tx.now()),
         },

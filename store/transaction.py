@@ -82,7 +82,9 @@ class Transaction:
 
     def known(self, statement: sa.Executable, make: Callable[[list[dict[str, Any]]], T], **parameters: Any) -> T:
         """What `make` makes of the rows, asked once as long as no statement writes to a table that this one names.  Frozen values only."""
-        key = (statement, make, *(tuple(value) if type(value) is list else value for value in parameters.values()))
+        key: Any = (statement, make)
+        if parameters:
+            key += tuple([tuple(value) if type(value) is list else value for value in parameters.values()])
         found: T | None = self._batch.kept(key)
         if found is None:
             form = _form(statement, self.dialect, parameters)
@@ -104,7 +106,10 @@ class Transaction:
         self._batch.keep(key, value, [table.name for table in tables])
 
     def later(self, table: sa.Table, *rows: dict[str, Any]) -> None:
-        """Insert rows of which nobody asks whether they could be, with others of their table, at the latest with the commit."""
+        """Insert rows of which nobody asks whether they could be, with others of their table, at the latest with the commit.
+
+        A column that a row does not name is NULL.
+        """
         self._batch.later(table, rows)
 
     def stored(self, statement: sa.Executable, **parameters: Any) -> list[dict[str, Any]]:
@@ -112,9 +117,9 @@ class Transaction:
         form = _form(statement, self.dialect, parameters)
         return self._connection.rows(form.text, {**form.inlined, **parameters} if form.inlined else parameters)
 
-    def unwritten(self, table: sa.Table) -> Sequence[Mapping[str, Any]]:
-        """Rows of a table that are still to be written."""
-        return self._batch.unwritten(table)
+    def unwritten(self, table: sa.Table, **asked: Any) -> Mapping[str, Any] | None:
+        """A row of a table that is still to be written, with these values."""
+        return self._batch.unwritten(table, asked)
 
     def tally(
         self, table: sa.Table, write: Callable[[engines.Connection, Sequence[store_batch.Line]], int]

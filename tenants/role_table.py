@@ -5,6 +5,7 @@ is bound at and below.  Things of the installation itself (pools, prices, meters
 the root counts for them; EVERYWHERE lists the few of them that a role bound at any node may look at.
 """
 
+import functools
 from typing import Final
 
 from tenants import model
@@ -190,9 +191,10 @@ administrator alone.
 """
 
 
-def roles_for(kind: str, verb: str) -> list[model.Role]:
+@functools.cache
+def roles_for(kind: str, verb: str) -> tuple[model.Role, ...]:
     """The roles that allow `verb` on `kind`, in their order."""
-    return [role for role in model.Role if (kind, verb) in TABLE[role]]
+    return tuple(role for role in model.Role if (kind, verb) in TABLE[role])
 
 
 def kinds() -> list[str]:

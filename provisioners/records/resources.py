@@ -12,9 +12,9 @@ from typing import Any, Final
 
 import sqlalchemy as sa
 
-from primitives import canonical, clock
+from primitives import clock
 from provisioners import contract, model, tables
-from store import columns, transaction
+from store import columns, text, transaction
 
 _R: Final = tables.RESOURCES
 _A: Final = tables.ADDRESSES
@@ -26,7 +26,7 @@ _FLAGS: Final = ("protected", "failing", "built", "limited", "disputed", "look")
 _JSON: Final = ("amounts", "spec", "labels")
 _FIELDS: Final = tuple(field.name for field in dataclasses.fields(model.Resource) if field.name != "fence")
 _EMPTY: Final[dict[type, str]] = {dict: "{}", list: "[]"}
-_NO_FACTS: Final = canonical.dumps(contract.Facts().as_json()).decode()
+_NO_FACTS: Final = text.of(contract.Facts().as_json())
 _OWNER: Final = ("tenant_id", "tenant", "project_id", "project", "home_tenant_id", "home_tenant", "home_project")
 """Columns that only `hand_over` changes."""
 _BIRTH: Final = ("id", "kind", "pool_id", "pool", "created_at", *_OWNER)
@@ -161,8 +161,7 @@ def taken(tx: transaction.Transaction, *, project_id: str, kind: str, names: Seq
     if tx.recall(free):  # asked by the order, asked again by whoever makes the rows
         return []
     asked = {"project_id": project_id, "kind": kind}
-    rows = [row for row in tx.unwritten(_R) if row["ended_at"] is None and all(row[key] == value for key, value in asked.items())]
-    found = {row["name"] for row in rows}.intersection(names)
+    found = {name for name in names if tx.unwritten(_R, **asked, name=name, ended_at=None)}
     if len(names) == 1:
         found |= {row["name"] for row in tx.stored(_LIVING_NAME, **asked, name=names[0])}
     else:
@@ -352,7 +351,7 @@ def _resource(row: Mapping[str, Any]) -> model.Resource:
 
 
 def _text(value: Any) -> str:
-    return canonical.dumps(value).decode() if value else _EMPTY[type(value)]
+    return text.of(value) if value else _EMPTY[type(value)]
 
 
 def _time(us: int | None) -> datetime.datetime | None:

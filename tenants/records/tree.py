@@ -151,7 +151,12 @@ def tenants(tx: transaction.Transaction, tenant_ids: Sequence[str] | None) -> li
 
 def path(tx: transaction.Transaction, tenant_id: str) -> list[tuple[str, str, str]]:
     """(id, code, state) of the tenant and its ancestors of the present, leaf first; [] for an unknown id."""
-    return [(tenant.id, tenant.code, str(tenant.state)) for tenant in upwards(tx, column="id", value=tenant_id)]
+    found: list[tuple[str, str, str]] | None = tx.recall(("path", tenant_id))
+    if found is None:
+        found = [(tenant.id, tenant.code, str(tenant.state)) for tenant in upwards(tx, column="id", value=tenant_id)]
+        if found:
+            tx.keep(("path", tenant_id), found, _T, _A)
+    return found
 
 
 def children(tx: transaction.Transaction, parent_ids: Sequence[str]) -> list[model.Tenant]:

@@ -249,7 +249,8 @@ def rewrite(tx: Transaction, before: Sequence[Hold], after: Sequence[Hold]) -> N
 
 def add(tx: Transaction, new: Sequence[Hold]) -> None:
     """Holds of holders that are new: nobody can have them."""
-    tx.later(_H, *[_hold_row(one) for one in new])
+    if new:
+        tx.later(_H, *[_hold_row(one) for one in new])
 
 
 def last_year(tx: Transaction) -> int | None:

@@ -1,6 +1,7 @@
 """Two departments under one city, both ordering from the same pool: things move from one to the other."""
 
 import dataclasses
+from collections.abc import Callable
 from typing import Any
 
 from control import move, order, plan, reservation
@@ -55,6 +56,10 @@ class TwoOffices(Office):
     def moved(self, *names: str, to: str = "health/hospital") -> dict[str, Any]:
         """Asked for and agreed to."""
         return self.agree(self.ask(*(going(name) for name in names), to=to))
+
+    def look(self, function: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
+        """What a read says."""
+        return self.read(lambda tx: function(tx, *arguments, **options))
 
     def vcpu(self, tenant_id: str) -> int:
         """vCPU milli that a department draws."""

@@ -46,6 +46,10 @@ class Merging(TwoOffices):
         assert self.case(merge.merge(terms), self.chief)["state"] == "asked"
         return self.case(merge.merge(terms), self.second)
 
+    def open_project(self, tenant_code: str, code: str) -> None:
+        """A project of a tenant."""
+        self.lane(lambda tx: tree.create_project(tx, tenants.by_code(tx, tenant_code), code, f"{tenant_code} 的系统"))
+
     def tenant_of(self, code: str) -> tenants_model.Tenant:
         """A tenant as it stands."""
         found: tenants_model.Tenant = self.read(lambda tx: tenants.by_code(tx, code))
@@ -159,8 +163,8 @@ def test_what_cannot_be_merged_is_refused(offices: Merging, terms: merge.Terms, 
 
 def test_clashing_projects_are_all_named_and_a_prefix_mends_it(offices: Merging) -> None:
     for code in ("hospital", "archive"):
-        offices.lane(lambda tx, code=code: tree.create_project(tx, tenants.by_code(tx, "tax"), code, "税务侧"))
-    offices.lane(lambda tx: tree.create_project(tx, tenants.by_code(tx, "health"), "archive", "卫健侧"))
+        offices.open_project("tax", code)
+    offices.open_project("health", "archive")
     with pytest.raises(errors.GovpoolError) as caught:
         offices.case(merge.merge(TERMS), offices.chief)
     assert caught.value.code == "merge.hindered"
@@ -203,7 +207,7 @@ def test_a_merge_may_be_dated_back_as_far_as_no_statement_covers_it(offices: Mer
         )
         for hours, owner in ((-1, offices.tenant_id), (1, offices.taker_id)):
             at_us = clock.to_us(since + datetime.timedelta(hours=hours))
-            assert offices.read(lambda tx, at=at_us: records.project_owner_at(tx, offices.project_id, at)) == owner
+            assert offices.look(records.project_owner_at, offices.project_id, at_us) == owner
         for moment, code in (("2050-01-01T00:00:00+08:00", "input.invalid"), ("2020-01-01T00:00:00+08:00", "dated.early")):
             with refused(code):
                 offices.case(merge.merge(merge.Terms(tenant="branch", into="health", valid_from=moment)), offices.chief)
@@ -271,10 +275,7 @@ def test_what_the_years_have_left_and_what_is_encumbered_go_over(offices: Mergin
     moved = money.parse(went["amount"], "amount")
     assert 3 * needed - needed // 100 < moved <= 3 * needed + money.FEN, "but for the use until now"
     year = budget_rules.year_of(clock.now())
-    budgets = [
-        offices.read(lambda tx, at=each: appropriations.find(tx, tenant_id=at, year=year))
-        for each in (offices.tenant_id, offices.taker_id)
-    ]
+    budgets = [offices.look(appropriations.find, tenant_id=each, year=year) for each in (offices.tenant_id, offices.taker_id)]
     assert sum(each.budget.appropriated_micro for each in budgets) == 3 * needed + needed // 2, "no money is lost or made"
     assert [each.over_micro for each in budgets] == [0, 0]
     assert needed - needed // 100 < budgets[1].encumbered_micro <= needed
@@ -340,7 +341,7 @@ def test_both_sides_trail_has_it(offices: Merging) -> None:
         context = case.Context(request_id=account, method="POST", path="/v1/tenants/tax/merge", token=each, idempotency_key=account)
         case.perform(wiring, merge.merge(TERMS), context)
     for tenant_id in (offices.tenant_id, offices.taker_id):
-        found = offices.read(lambda tx, at=tenant_id: audit.find(tx, tenant_ids=[at], action="tenant.merge"))
+        found = offices.look(audit.find, tenant_ids=[tenant_id], action="tenant.merge")
         assert [line["facts"]["step"] for line in found] == ["merged", "asked"]
 
 

@@ -28,12 +28,16 @@ class Ports:
     def of_resource(self, resource_id: str) -> list[wire.Port]:
         """Ports that were made for a resource, oldest first."""
         found = self._client.pages(NETWORK, "/ports", "ports", wire.Port, name=resource_id)
-        return sorted(found, key=lambda one: (one.created_at, one.id))
+        return sorted((port for port in found if self.is_ours(port)), key=lambda one: (one.created_at, one.id))
 
     def spare(self) -> Iterator[wire.Port]:
         """Ports of ours that no machine has."""
         unplugged = self._client.pages(NETWORK, "/ports", "ports", wire.Port, device_id="")
         return (port for port in unplugged if port.description.startswith(marks.tag("")))
+
+    def is_ours(self, port: wire.Port) -> bool:
+        """Whether it lies in the project of the department that it names."""
+        return self._tenants.owns(claim(port), port.project_id)
 
     def make(self, wanted: Wanted, attempt: Attempt) -> str:
         """Make a port in the department's network; its id.  Raises TemporaryError, PermanentError, AnswerLost."""
@@ -60,3 +64,14 @@ class Ports:
         except faults.RefusedError as refusal:
             if refusal.status != 404:
                 raise faults.refused(refusal) from refusal
+
+
+def claim(port: wire.Port) -> dict[str, str]:
+    """What a port says of itself, as metadata: ports have only a description."""
+    said, epoch, tenant, project = (*port.description.split(" "), "", "", "", "")[:4]
+    if not said.startswith(marks.tag("")):
+        return {}
+    return {
+        marks.INSTALLATION: said.removeprefix(marks.tag("")), marks.EPOCH: epoch, marks.TENANT: tenant, marks.PROJECT: project,
+        marks.RESOURCE: port.name or "",
+    }  # fmt: skip

@@ -6,6 +6,7 @@ The last call is guarded by the ticket that was known before it: nova reserves t
 
 import base64
 import dataclasses
+import urllib.parse
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -47,6 +48,16 @@ class Servers:
         found = self._client.pages(COMPUTE, _DETAIL, "servers", wire.Server, all_tenants=1, **query)
         return sorted(found, key=lambda one: (one.created, one.id))
 
+    def of_resource(self, resource_id: str) -> list[wire.Server]:
+        """Servers that were made for a resource, oldest first."""
+        return [
+            one for one in self.listed(tags=resource_id) if one.metadata.get(marks.RESOURCE) == resource_id and self.is_ours(one)
+        ]
+
+    def is_ours(self, server: wire.Server) -> bool:
+        """Whether it lies in the project of the department that it names."""
+        return self._tenants.owns(server.metadata, server.tenant_id)
+
     def facts(self, server: wire.Server) -> Facts:
         """The facts of a server; asks for its boot volume."""
         disk = self._disks.find(ticket_of(server))
@@ -74,7 +85,7 @@ class Servers:
     def _begin(self, wanted: Wanted, known: Facts, attempt: Attempt) -> contract.Step:
         """What a worker without facts finds, or else the first things of a create."""
         flavor.check(wanted.amounts)
-        present = self.listed(tags=wanted.resource_id)
+        present = self.of_resource(wanted.resource_id)
         if present:
             return self.facts(present[0])
         ticket_id = self._disks.ticket_of(wanted.resource_id)
@@ -115,7 +126,7 @@ class Servers:
 
     def _on_ticket(self, disk: wire.Volume) -> Facts | None:
         """The facts of the server that a create made with this ticket."""
-        for server in self.listed(tags=disk.metadata.get(marks.RESOURCE, disk.name or "")):
+        for server in self.of_resource(disk.metadata.get(marks.RESOURCE, "")):
             if ticket_of(server) == disk.id:
                 return facts(server, {disk.id: disk}, self._options)
         return None
@@ -149,11 +160,14 @@ class Servers:
         return known
 
     def _image(self, wanted: Wanted) -> str:
-        """The id of the wanted image; of several with the name the newest.  Raises PermanentError."""
+        """The id of the wanted image: a public one, for anybody may have a private one of that name; of several the newest.
+
+        Raises PermanentError.
+        """
         ordered = str(wanted.spec.get("image", ""))
         name = self._options.images.get(ordered, ordered)
-        found = list(self._client.pages(IMAGE, "/images", "images", wire.Image, name=name))
-        if not found and (one := self._client.find(IMAGE, f"/images/{name}", "", wire.Image)):
+        found = list(self._client.pages(IMAGE, "/images", "images", wire.Image, name=name, visibility="public"))
+        if not found and (one := self._client.find(IMAGE, f"/images/{urllib.parse.quote(name, safe='')}", "", wire.Image)):
             found = [one]
         ready = [image for image in found if image.status == "active"]
         if not ready:
@@ -222,7 +236,7 @@ class Servers:
         only = attempt.action == contract.CLEAN
         server = self.find(known.cloud_id)
         if server is None and not only:
-            server = next(iter(self.listed(tags=wanted.resource_id)), None)
+            server = next(iter(self.of_resource(wanted.resource_id)), None)
         if server is not None:
             if server.task == "deleting":
                 return self._again
@@ -274,7 +288,7 @@ class Servers:
             return Revoked(dataclasses.replace(known, ticket_id=""))
         if known.ticket_id:
             return self._revoke_ticket(attempt, known)
-        present = self.listed(tags=attempt.resource_id)
+        present = self.of_resource(attempt.resource_id)
         if present:
             return Landed(self.facts(present[0]))
         ticket_id = self._disks.ticket_of(attempt.resource_id)

@@ -8,10 +8,11 @@ Neutron knows no unique names: of two that were made at once the older one count
 import hashlib
 import ipaddress
 import threading
+from collections.abc import Mapping
 from typing import Any, Final
 
 from provisioners import contract
-from provisioners.openstack import faults, limits, wire
+from provisioners.openstack import faults, limits, marks, wire
 from provisioners.openstack import options as settings
 from provisioners.openstack.client import IDENTITY, NETWORK, Client
 
@@ -42,10 +43,25 @@ class Tenants:
             self._change("PUT", IDENTITY, f"/projects/{project.id}/tags/{_ZEROED}", wire.Nothing)
         self._group(project.id)
         self._network(project.id, tenant)
+        with self._guard:  # somebody may have deleted what was known
+            self._projects[tenant.installation, tenant.code] = project.id
+            self._networks.pop(project.id, None)
         return project.id
 
     def project_of(self, installation: str, code: str) -> str:
         """The id of a department's project.  Raises TemporaryError if `ensure` was not there yet."""
+        project = self._find(installation, code)
+        if not project:
+            raise faults.tenant_unknown()
+        return project
+
+    def owns(self, metadata: Mapping[str, str], project: str) -> bool:
+        """Whether a thing in `project` is what its metadata say.  Anybody can write metadata and tags, nobody else has our projects."""
+        installation, code = metadata.get(marks.INSTALLATION, ""), metadata.get(marks.TENANT, "")
+        return bool(installation and code and project) and self._find(installation, code) == project
+
+    def _find(self, installation: str, code: str) -> str:
+        """The id of a department's project, '' if there is none.  Raises TemporaryError."""
         with self._guard:
             known = self._projects.get((installation, code))
         if known:
@@ -57,7 +73,7 @@ class Tenants:
             else []
         )
         if not projects:
-            raise faults.tenant_unknown()
+            return ""
         with self._guard:
             self._projects[installation, code] = projects[0].id
         return projects[0].id
@@ -133,7 +149,7 @@ class Tenants:
         }
 
     def _router(self, project: str, subnets: list[str]) -> None:
-        outside = self._client.get(NETWORK, "/networks", "networks", list[wire.Made], name=self._options.external_network)
+        outside = self._client.get(NETWORK, "/networks", "networks", list[wire.Made], **_outside(self._options))
         if not outside:
             raise faults.service_missing(f"network {self._options.external_network}")
         router = self._oldest("routers", project)
@@ -161,6 +177,10 @@ def local_prefix(tenant: contract.Tenant) -> str:
     """The department's own IPv6 prefix: a unique local one (RFC 4193) whose 40 bits are a hash of installation and code."""
     bits = int.from_bytes(hashlib.sha256(f"{tenant.installation}/{tenant.code}".encode()).digest()[:5], "big")
     return f"{ipaddress.IPv6Address((0xFD << 120) | (bits << 80))}/64"
+
+
+def _outside(options: settings.Options) -> dict[str, str]:
+    return {"name": options.external_network, "router:external": "True"}
 
 
 def _domain_name(installation: str) -> str:

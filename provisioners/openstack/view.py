@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 
 from provisioners import contract
 from provisioners.contract import Facts, Observed
-from provisioners.openstack import marks, server, volume, wire
+from provisioners.openstack import marks, port, server, volume, wire
 from provisioners.openstack import options as settings
 from provisioners.openstack.client import COMPUTE, PLACEMENT, STORAGE, Client
 from provisioners.openstack.port import SPARE, Ports
@@ -23,39 +23,33 @@ def observe(
     query = {"tags": resource_id or marks.tag(installation)} if resource_id or installation else {}
     machines = servers.listed(**query)
     volumes = disks.of_resource(resource_id) if resource_id else disks.all()
-    unplugged = [port for port in ports.of_resource(resource_id) if not port.device_id] if resource_id else list(ports.spare())
+    unplugged = [one for one in ports.of_resource(resource_id) if not one.device_id] if resource_id else list(ports.spare())
     by_id = {disk.id: disk for disk in volumes}
-    seen = [_machine(one, by_id, options) for one in machines]
-    seen += [_volume(one, options) for one in volumes if one.status not in volume.GOING]
-    seen += [_spare(one) for one in unplugged]
+    seen = [_machine(one, by_id, options, ours=servers.is_ours(one)) for one in machines]
+    seen += [_volume(one, options, ours=disks.is_ours(one)) for one in volumes if one.status not in volume.GOING]
+    seen += [_spare(one) for one in unplugged if ports.is_ours(one)]
     return (one for one in seen if installation in ("", one.installation))
 
 
-def _machine(one: wire.Server, disks: dict[str, wire.Volume], options: settings.Options) -> Observed:
-    return _marked(contract.VIRTUAL_MACHINE, one.name or "", one.metadata, server.facts(one, disks, options))
+def _machine(one: wire.Server, disks: dict[str, wire.Volume], options: settings.Options, *, ours: bool) -> Observed:
+    return _marked(contract.VIRTUAL_MACHINE, one.name or "", one.metadata if ours else {}, server.facts(one, disks, options))
 
 
-def _volume(one: wire.Volume, options: settings.Options) -> Observed:
-    if one.metadata.get(marks.ROLE) == marks.AS_TICKET:
-        return _marked(
-            contract.TICKET, one.name or "", one.metadata, Facts(ticket_id=one.id, created_at=volume.moment(one.created_at))
-        )
-    return _marked(contract.VOLUME, one.description or one.name or "", one.metadata, volume.facts(one, options))
+def _volume(one: wire.Volume, options: settings.Options, *, ours: bool) -> Observed:
+    metadata = one.metadata if ours else {}
+    if metadata.get(marks.ROLE) == marks.AS_TICKET:
+        return _marked(contract.TICKET, one.name or "", metadata, Facts(ticket_id=one.id, created_at=volume.moment(one.created_at)))
+    return _marked(contract.VOLUME, one.description or one.name or "", metadata, volume.facts(one, options))
 
 
 def _spare(one: wire.Port) -> Observed:
     """A port that no machine has, as a ticket: it holds nothing, and one that is nobody's is removed."""
-    said, epoch, tenant, project = (*one.description.split(" "), "", "", "", "")[:4]
-    metadata = {
-        marks.INSTALLATION: said.removeprefix(marks.tag("")), marks.EPOCH: epoch, marks.TENANT: tenant, marks.PROJECT: project,
-        marks.RESOURCE: one.name or "",
-    }  # fmt: skip
-    return _marked(
-        contract.TICKET, one.name or "", metadata, Facts(ticket_id=SPARE + one.id, created_at=volume.moment(one.created_at))
-    )
+    facts = Facts(ticket_id=SPARE + one.id, created_at=volume.moment(one.created_at))
+    return _marked(contract.TICKET, one.name or "", port.claim(one), facts)
 
 
 def _marked(kind: str, name: str, metadata: dict[str, str], facts: Facts) -> Observed:
+    """One item; without metadata it is a foreign one, whatever it carries."""
     return Observed(
         kind=kind,
         name=name,

@@ -41,9 +41,12 @@ class Volumes:
     def of_resource(self, resource_id: str) -> list[wire.Volume]:
         """Volumes that were made for a resource, oldest first."""
         found = self._client.pages(STORAGE, _DETAIL, "volumes", wire.Volume, all_tenants=1, name=resource_id)
-        return sorted(
-            (one for one in found if one.metadata.get(marks.RESOURCE) == resource_id), key=lambda one: (one.created_at, one.id)
-        )
+        ours = (one for one in found if one.metadata.get(marks.RESOURCE) == resource_id and self.is_ours(one))
+        return sorted(ours, key=lambda one: (one.created_at, one.id))
+
+    def is_ours(self, volume: wire.Volume) -> bool:
+        """Whether it lies in the project of the department that it names."""
+        return self._tenants.owns(volume.metadata, volume.tenant_id)
 
     def all(self) -> list[wire.Volume]:
         """Every volume of the cloud."""

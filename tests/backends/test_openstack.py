@@ -56,7 +56,7 @@ class CloudWorld(World):
         self.cloud = cloud
         self.open(owner=True)
         settings = {
-            "clouds_file": str(cloud.clouds_file), "cloud": "bed", "poll_s": 1, "call_s": 8, "late_s": 2, "image.debian-12": "tiny",
+            "clouds_file": str(cloud.clouds_file), "cloud": "bed", "poll_s": 1, "call_s": 15, "late_s": 2, "image.debian-12": "tiny",
         }  # fmt: skip
         self.lane(lambda tx: self._found(tx, settings))
         self.sweep()
@@ -290,6 +290,23 @@ def test_the_sdk_is_loaded_at_the_first_call_and_not_with_the_pool(tmp_path: pat
     )
     done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_nothing_is_believed_of_tags_and_metadata_outside_the_departments_own_project(openstack: OpenStackSite) -> None:
+    """Anybody in the cloud can write our marks on a machine of his: it stays foreign, and our removal leaves it alone."""
+    wanted = openstack.wanted()
+    marked = {
+        "govpool.installation": openstack.installation, "govpool.tenant": "tax", "govpool.resource": wanted.resource_id, "govpool.epoch": "3",
+    }  # fmt: skip
+    forged = openstack.cloud.foreign("冒名", tags=[f"govpool.{openstack.installation}", wanted.resource_id], metadata=marked)
+    everything = {item.facts.cloud_id: item for item in openstack.driver.observe("")}
+    assert (everything[forged].installation, everything[forged].resource_id) == ("", "")
+    assert list(openstack.driver.observe(openstack.installation)) == []
+    made = openstack.made(wanted)
+    assert made.cloud_id != forged
+    openstack.removed(wanted, made)
+    assert [guest["id"] for guest in openstack.cloud.guests(wanted.resource_id)] == [forged]
+    openstack.cloud.vanish(forged)
 
 
 # -- what the department has -------------------------------------------------------------------------------------------------------

@@ -3,6 +3,7 @@
 import datetime
 import pathlib
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -102,7 +103,7 @@ def test_failed_create_keeps_quota(office: Office) -> None:
     """cloudpods#15998: a create that failed kept its quota for ever.  The ledger returns to where it began, whatever fails and wherever."""
     names = ("cpu_milli", "ram_mib", "disk_gib", "instances")
     before = {name: office.drawn(name) for name in names}
-    scripts = (
+    scripts: tuple[dict[str, Any], ...] = (
         {"do": "refuse", "on": ["ticket.create"], "reason": "forbidden"},
         {"do": "refuse", "on": ["guest.create"], "reason": "no_host"},
         {"do": "fail", "on": ["guest.create"]},

@@ -53,7 +53,7 @@ def test_who_has_not_seen_the_last_labels_does_not_overwrite_them(office: Office
     patched(office, machine, labels={"负责人": "李娜"}, seen=seen)
     for again in ({"labels": {"负责人": "王芳"}}, {"protected": True}):
         with pytest.raises(errors.GovpoolError) as caught:
-            patched(office, machine, **again, seen=seen)  # type: ignore[arg-type]
+            patched(office, machine, **again, seen=seen)
         assert caught.value.code == "object.stale"
     assert office.get(machine).labels == {"负责人": "李娜"}
     patched(office, machine, labels={"负责人": "王芳"}, seen=seen + 1)

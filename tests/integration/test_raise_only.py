@@ -134,11 +134,11 @@ class Story:
         kind, size, count = self.kinds[chosen], self.random.choice(list(EACH)), self.random.randint(1, 4)
         if kind == plan.VOLUME:
             count = max(count, self.model.held[chosen]["disk_gib"] // 30 - 2)
-        wish = {"size_gib": count * 30} if kind == plan.VOLUME else {"size": size}
+        wish: dict[str, Any] = {"size_gib": count * 30} if kind == plan.VOLUME else {"size": size}
         if kind == plan.CONTAINER_APP:
             wish["replicas"] = count
         action = "scale" if kind == plan.CONTAINER_APP else "resize"
-        line = reservation.LineWish(action=action, kind=kind, resource=chosen, wish=plan.Wish(**wish))  # type: ignore[arg-type]
+        line = reservation.LineWish(action=action, kind=kind, resource=chosen, wish=plan.Wish(**wish))
         self._ask(line, chosen, _amounts(kind, size, count))
 
     def deletes(self) -> None:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
-from quotas import borrowing, model, records, rules
+from quotas import borrowing, incoming, model, records, rules
 from store.transaction import Transaction
 from tenants import service as tenants
 
@@ -27,10 +27,13 @@ def explained(tx: Transaction, tenant_id: str) -> list[model.Explained]:
     """How a tenant stands for every name that it was ever granted, by name, with what follows for it from those around it."""
     path = tenants.path_ids(tx, tenant_id)
     known = records.by_key(tx, [*path, *tenants.children_of(tx, [tenant_id])[tenant_id]])
+    coming = bool(incoming.expected(tx))
     found = []
     for name, above in pools(tx, path).items():
         standing = known[tenant_id, name]
         available = rules.available([rules.at(known, node, name) for node in path])
+        if coming:
+            available = min(available, incoming.left(tx, path, name))
         promised = sum(each.granted for (node, of), each in known.items() if of == name and node not in path)
         found.append(
             model.Explained(

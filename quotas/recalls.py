@@ -15,7 +15,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from primitives import ids
-from quotas import borrowing, faults, lending, model, names, recall_records, records, rules
+from quotas import borrowing, faults, incoming, lending, model, names, recall_records, records, rules
 from store.transaction import Transaction
 from tenants import service as tenants
 
@@ -65,16 +65,23 @@ def begin(
 
 
 def press(tx: Transaction, names: Sequence[str]) -> None:
-    """Let every lender that calls back units of `names` keep what has come free; the oldest recall first."""
-    for recall in recall_records.going_on(tx, names):
+    """Let every lender that calls back units of `names` keep what has come free; the oldest recall first.
+
+    What waiting moves will bring counts as used: it was promised before.
+    """
+    going = recall_records.going_on(tx, names)
+    coming = incoming.expected(tx) if going else []
+    for recall in going:
         path = tenants.path_ids(tx, recall.tenant_id)
         known = records.lock(tx, path)
-        records.put(tx, pressed(recall, [rules.at(known, node, recall.name) for node in path]))
+        full = incoming.arrived(incoming.standings(tx, path, coming) | known, coming)
+        levels, used = ([rules.at(each, node, recall.name) for node in path] for each in (known, full))
+        records.put(tx, pressed(recall, levels, used))
 
 
-def pressed(recall: model.Recall, levels: Sequence[model.Standing]) -> list[model.Standing]:
-    """The levels (leaf first) that change when a recall keeps all that has come free.  Pure."""
-    limit = max(recall.lending_target, rules.least_lending(levels))
+def pressed(recall: model.Recall, levels: Sequence[model.Standing], used: Sequence[model.Standing]) -> list[model.Standing]:
+    """The levels (leaf first) that change when a recall keeps all that has come free; `used` is with all that is coming.  Pure."""
+    limit = max(recall.lending_target, rules.least_lending(used))
     now = levels[0].lending_limit
     return limited(levels, limit) if now is None or limit < now else []
 

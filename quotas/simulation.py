@@ -112,8 +112,11 @@ class Ledger:
     def _press(self, names: Iterable[str]) -> None:
         for recall in self._recalling:
             if recall.name in names:
-                levels = [self._now(node, recall.name) for node, _ in self.paths[recall.tenant_id]]
-                for after in recalls.pressed(recall, levels):
+                path = self.paths[recall.tenant_id]
+                full = self._arrived(path)
+                levels = [self._now(node, recall.name) for node, _ in path]
+                used = [full.get((each.tenant_id, each.name), each) for each in levels]
+                for after in recalls.pressed(recall, levels, used):
                     self._cells[after.tenant_id, after.name] = _Cell(after, after.drawn)
 
     def _now(self, tenant_id: str, name: str) -> model.Standing:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import strategies as st
 
 from primitives import errors
-from quotas import faults, grants, model, recalls, rules, service
+from quotas import faults, grants, model, moves, recalls, rules, service
 from store import database as store_database
 from store import transaction
 from tests.integration import tenants_world
@@ -133,6 +133,27 @@ def test_a_borrower_that_shrinks_makes_no_room_for_another_borrower(database: st
         world.release(0)
         assert recalls.settle(tx, world.going[1])
         assert world.standing(1).lending_limit == 0, "what came back stays kept"
+
+    tenants_world.experiment(database, play)
+
+
+def test_a_recall_leaves_room_for_what_a_waiting_move_was_promised(database: store_database.Database) -> None:
+    def play(tx: transaction.Transaction) -> None:
+        world = Lending(tx, [0, 0, 1, 3])  # a county with a lender and a borrower, and a bureau beside the county
+        for x, granted, borrow in ((0, 40, 0), (1, 20, 0), (2, 20, 0), (3, 0, 20), (4, 10, 0)):
+            world.grant(x, granted, None, borrow, allow_over=False)
+        world.reserve(4, 8)
+        (moving,) = world.held
+        world.reserve(3, 2)
+        given: dict[str, Any] = {"order_id": "ord-1", "from_id": world.ids[4], "to_id": world.ids[3], "holders": [moving]}
+        moves.expect(tx, **given)
+        assert world.recall(2, None)
+        assert world.standing(2).lending_limit == 10, "2 are lent, and 8 are on their way"
+        moves.transfer(tx, **given)
+        assert world.standing(2).lending_limit == 10
+        service.release(tx, holder=moving)
+        assert world.standing(2).lending_limit == 2
+        assert service.check(tx) == []
 
     tenants_world.experiment(database, play)
 

@@ -1,4 +1,4 @@
-"""The city of the benchmarks: a root, 10 bureaus, 40 departments, room and quota without end, and a database of either kind to hold it.
+"""The city of the benchmarks: a root, 10 bureaus, 40 departments, room, quota and money without end, and a database of either kind to hold it.
 
 Nothing in it is ever refused, so that what is measured is the whole accepted order.  PostgreSQL is a cluster of its own with its default durability.
 """
@@ -25,6 +25,9 @@ from provisioners import contract
 from provisioners import model as provisioners_model
 from quotas import grants
 from quotas import model as quotas_model
+from quotas.budgets import appropriations
+from quotas.budgets import model as budget_model
+from quotas.budgets import rules as budget_rules
 from store import database as store_database
 from store.transaction import Transaction
 from tenants import model as tenants_model
@@ -36,6 +39,9 @@ DEPARTMENTS: Final = 40
 PROJECT: Final = "main"
 NAMES: Final = ("cpu_milli", "ram_mib", "disk_gib", "disk_gib.ssd", "instances", "public_ips")
 ENOUGH: Final = 10**12
+BUDGET: Final = budget_model.Budget(
+    appropriated_micro=10**15, carried_over_micro=0, hard=True, thresholds=(budget_rules.threshold("80"),)
+)
 HOST: Final = contract.Host(
     name="h01",
     zone="az1",
@@ -103,6 +109,7 @@ def _settle(tx: Transaction) -> list[Department]:
 def _grant(tx: Transaction, tenant: tenants_model.Tenant) -> None:
     for name in NAMES:
         grants.set_grant(tx, tenant_id=tenant.id, name=name, grant=quotas_model.Grant(granted=ENOUGH))
+    appropriations.set_budget(tx, tenant_id=tenant.id, year=budget_rules.year_of(tx.now()), budget=BUDGET)
 
 
 # -- databases ---------------------------------------------------------------------------------------------------------------------

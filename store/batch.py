@@ -32,10 +32,11 @@ class RerunError(Exception):
 class Line:
     """A row of counters: `values` as they are now, `stored` as the database has them, `fixed` what the decision needs beside them."""
 
-    __slots__ = ("fixed", "key", "stored", "values")
+    __slots__ = ("about", "fixed", "key", "stored", "values")
 
-    def __init__(self, key: tuple[str, ...], values: tuple[int, ...], fixed: tuple[int, ...]) -> None:
+    def __init__(self, key: tuple[Any, ...], values: tuple[int, ...], fixed: tuple[int, ...], about: Any = None) -> None:
         self.key = key
+        self.about = about  # what else the room wants to know of the row
         self.values = self.stored = values
         self.fixed = fixed
 
@@ -46,7 +47,7 @@ class Tally:
     def __init__(self, batch: "Batch", write: Callable[[engines.Connection, Sequence[Line]], int]) -> None:
         self._before = batch.before_lines
         self._write = write
-        self.lines: dict[tuple[str, ...], Line] = {}
+        self.lines: dict[tuple[Any, ...], Line] = {}
         self.known: set[Any] = set()
         """What the room has looked up already, found or not."""
         self._changed: set[Line] = set()
@@ -140,6 +141,8 @@ class Batch:
 
     def later(self, table: sa.Table, rows: Sequence[_Row]) -> None:
         """Write rows, in any order among tables, at the latest with the commit.  Raises what the database raises where nothing is deferred."""
+        if not rows:
+            return
         name = table.name
         if not self.deferring:
             self.before((), (name,))

@@ -1,5 +1,6 @@
 """SQL of money.  `draw` is the guard: one conditional UPDATE over all levels at once, for what a level holds does not depend on another level."""
 
+import dataclasses
 import json
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
@@ -9,7 +10,7 @@ import sqlalchemy as sa
 from primitives import canonical, clock
 from quotas.budgets import model, rules, tables
 from quotas.budgets.model import Hold, Standing
-from store import columns
+from store import batch, columns, engines
 from store.transaction import Transaction, sql
 
 _B: Final = tables.BUDGETS
@@ -20,6 +21,7 @@ _OF: Final = (
     .where(columns.among(_B.c.tenant_id, "tenant_ids"), columns.among(_B.c.year, "years"))
     .order_by(_B.c.tenant_id, _B.c.year)
 )
+_OF_NODES: Final = sa.select(_B).where(columns.among(_B.c.tenant_id, "tenant_ids"))
 _OF_YEAR: Final = sa.select(_B).where(_B.c.year == sa.bindparam("of_year")).order_by(_B.c.tenant_id)
 _ALL: Final = sa.select(_B).order_by(_B.c.tenant_id, _B.c.year)
 _ANY: Final = sql("SELECT year FROM budgets LIMIT 1")
@@ -84,6 +86,17 @@ _LEAKED: Final = sql(
     " WHERE h.end_at > :at AND r.holder IS NULL ORDER BY h.holder, h.number"
 )
 
+_DECIDED: Final = {
+    engines.SQLITE: "UPDATE budgets SET encumbered_micro = :held, spent_micro = :spent, over_micro = :over WHERE tenant_id = :tenant_id"
+    " AND year = :of_year AND encumbered_micro = :was_held AND spent_micro = :was_spent"
+    " AND appropriated_micro + carried_over_micro = :most",
+    engines.POSTGRESQL: "UPDATE budgets b SET encumbered_micro = k.held, spent_micro = k.spent, over_micro = k.over_by FROM unnest("
+    "%(tenant_id)s::text[], %(of_year)s::bigint[], %(was_held)s::bigint[], %(was_spent)s::bigint[], %(held)s::bigint[],"
+    " %(spent)s::bigint[], %(over)s::bigint[], %(most)s::bigint[])"
+    " AS k (tenant_id, of_year, was_held, was_spent, held, spent, over_by, most)"
+    " WHERE b.tenant_id = k.tenant_id AND b.year = k.of_year AND b.encumbered_micro = k.was_held AND b.spent_micro = k.was_spent"
+    " AND b.appropriated_micro + b.carried_over_micro = k.most",
+}
 _DRAW: Final = (
     "encumbered_micro = encumbered_micro + {held}, spent_micro = spent_micro + {spent},"
     " over_micro = {greatest}(0, encumbered_micro + {held} + spent_micro + {spent} - appropriated_micro - carried_over_micro)"
@@ -104,6 +117,9 @@ def draw(tx: Transaction, deltas: rules.Deltas, *, forced: bool) -> tuple[list[S
     """
     if not deltas or not _any_budget(tx):
         return [], True
+    tally = tx.tally(_B, _write)
+    if tally is not None:
+        return _decided(tx, tally, deltas, forced=forced)
     if tx.dialect == "postgresql":
         words = {"held": "k.held", "spent": "k.spent", "greatest": "greatest"}
         statement = sql(
@@ -144,6 +160,48 @@ def draw(tx: Transaction, deltas: rules.Deltas, *, forced: bool) -> tuple[list[S
             forced=int(forced),
         )
     return [_standing(row) for row in found], len(found) == len(here)
+
+
+def _decided(tx: Transaction, tally: batch.Tally, deltas: rules.Deltas, *, forced: bool) -> tuple[list[Standing], bool]:
+    """The guard's decision on budgets that this batch has read and nobody else can change (`store.batch`)."""
+    unread = sorted({node for node, _ in deltas} - tally.known)
+    if unread:
+        for row in tx.stored(_OF_NODES, tenant_ids=unread):
+            one = _standing(row)
+            values = (one.encumbered_micro, one.spent_micro, one.over_micro)
+            line = batch.Line((one.tenant_id, one.year), values, (int(one.budget.hard), one.limit_micro), one)
+            tally.lines[line.key] = line
+        tally.known.update(unread)
+    found: list[Standing] = []
+    here = [(tally.lines[key], change) for key, change in deltas.items() if key in tally.lines]
+    for line, change in here:
+        (hard, limit), (encumbered, spent, _) = line.fixed, line.values
+        held = change.encumbered_micro
+        if not forced and hard and held > 0 and encumbered + spent + held > limit:
+            continue
+        encumbered, spent = encumbered + held, spent + change.spent_micro
+        over = max(0, encumbered + spent - limit)
+        tally.put(line, (encumbered, spent, over))
+        found.append(dataclasses.replace(line.about, encumbered_micro=encumbered, spent_micro=spent, over_micro=over))
+    return found, len(found) == len(here)
+
+
+def _write(connection: engines.Connection, lines: Sequence[batch.Line]) -> int:
+    """Store decided budgets.  The guard says no where a row is not as it was read."""
+    rows = [
+        {
+            "tenant_id": line.key[0],
+            "of_year": line.key[1],
+            "was_held": line.stored[0],
+            "was_spent": line.stored[1],
+            "held": line.values[0],
+            "spent": line.values[1],
+            "over": line.values[2],
+            "most": line.fixed[1],
+        }
+        for line in lines
+    ]
+    return connection.bulk(_DECIDED[connection.dialect], rows)
 
 
 def _any_budget(tx: Transaction) -> bool:

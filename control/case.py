@@ -174,7 +174,7 @@ class _Run:
         for part in answer.parts:
             audit.append(tx, self._signed(part))
         said = text.of(answer.body) if answer.body is not None and answer.body is answer.after else None
-        audit.append(tx, _line(use_case.action, answer, principal, permit, self.context, said))
+        audit.append(tx, _line(use_case.action, answer, principal, permit, context=self.context, said=said))
         etag = None if answer.generation is None else str(answer.generation)
         idempotency.keep(tx, request, idempotency.Stored(answer.status, answer.body, etag), secret=answer.secret, said=said)
         return answer
@@ -220,6 +220,7 @@ def _line(
     answer: Answer,
     principal: tenants_model.Principal | None,
     permit: tenants_model.Permit | None,
+    *,
     context: Context | None = None,
     said: str | None = None,
 ) -> audit_model.Line:

@@ -17,6 +17,11 @@ _context.set_forkserver_preload(
     [
         "tests.integration.processes",
         "control.worker",
+        "control.energy",
+        "control.expense",
+        "control.jobs",
+        "control.notice_delivery",
+        "control.strangers",
         "apiserver.app",
         "apiserver.serving",
         "cli.serve",

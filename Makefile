@@ -60,8 +60,8 @@ bench-quota: packages setup  ## quota decisions beside three ordinary ways in Po
 	.venv-bench/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement $<
 	touch $@
 
-soak: packages setup  ## the long forms of the crash and concurrency tests
-	$(PYTEST) -q -m soak --timeout 0 tests/integration
+soak: packages setup  ## the long forms: kills, histories of 32 customers, a million steps of quota trees
+	$(PYTEST) -q -s -m soak --timeout 0 tests/integration
 
 docs: setup  ## write docs/reference anew from the code
 	$(BIN)/python docs/generate.py

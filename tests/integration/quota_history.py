@@ -102,6 +102,10 @@ class History:
         worst = next((one for one in verdicts if not one.linearizable), verdicts[0])
         return dataclasses.replace(worst, tried=tried)
 
+    def until(self, moment: float) -> list[linear.Operation]:
+        """What had begun by then, in the order of returns."""
+        return sorted((one for one in self.operations if one.invoked <= moment), key=lambda one: one.returned)
+
     def _of_one_name(self, i: int) -> list[linear.Operation]:
         """What the operations say of one name.  A refused change of grants may have another name for its reason, and says nothing then."""
         found = []

@@ -11,10 +11,12 @@ from apiclient import client as api
 from control import order
 from metering import service as metering
 from orders import model as orders_model
-from primitives import errors
+from primitives import clock, errors
+from provisioners.model import State
 from quotas import faults, grants, model, rules
 from quotas import service as quotas
 from store import database as store_database
+from tests.integration import lease_world
 from tests.integration import test_rolling as rolling
 from tests.integration.move_world import TwoOffices, going
 from tests.integration.office import Office, change, create
@@ -197,3 +199,24 @@ def test_use_that_moves_to_another_department_shows_on_both_sides(database_url: 
         assert shares["health"].start_at == taken.at.replace(microsecond=0)
         assert "tax" not in shares or shares["tax"].end_at == shares["health"].start_at
         offices.close()
+
+
+def test_late_or_lost_end_event(office: Office) -> None:
+    """Blazar: a lease whose end event came late, or never, ran on.  The end is our own clock's, also after weeks without a server; what the
+    cloud answers to it is a hint, and what it does not answer is asked again.
+    """
+    machine = lease_world.leased(office, "临时测试-01", 2)
+    office.lab.script({"do": "lose", "on": ["guest.act"], "times": 1})
+    try:
+        clock.shift(datetime.timedelta(days=30))
+        lease_world.tick(office)
+        office.work()
+        assert lease_world.guest(office, machine) == "stopped"
+        clock.shift(datetime.timedelta(days=60))  # its grace is over
+        lease_world.tick(office)
+        office.work(lambda: office.get(machine).state is State.BIN)
+        clock.shift(datetime.timedelta(days=90))  # and its time in the bin
+        office.work(lambda: office.get(machine).ended)
+        assert office.lab.guests(machine) == [] and office.drawn("instances") == 0
+    finally:
+        clock.shift(datetime.timedelta(0))

@@ -106,17 +106,26 @@ def hold(tx: Transaction, tenant_id: str, lines: Sequence[orders_model.Line]) ->
 
 def hold_price(tx: Transaction, resource: provisioners_model.Resource, monthly_micro: int) -> dict[str, int]:
     """Hold the greater of the price that is held and of the one that a change leads to; what it encumbers more.  Raises budget.exceeded."""
-    before = service.held(tx, holders=[resource.id])
+    before = _held(tx, resource)
     dearer = max([monthly_micro, *(one.monthly_micro for one in before[-1:])])
     return _more(tx, resource, before, service.change(tx, holder=resource.id, monthly_micro=dearer))
 
 
 def hold_end(tx: Transaction, resource: provisioners_model.Resource, end_at: datetime.datetime | None) -> dict[str, int]:
     """Hold the money for the longer of two stays; what it encumbers more.  Raises budget.exceeded."""
-    before = service.held(tx, holders=[resource.id])
+    before = _held(tx, resource)
     open_ended = end_at is None or any(one.open_ended for one in before)
     until = None if end_at is None else max([end_at, *(one.end_at for one in before[-1:])])
     return _more(tx, resource, before, service.change(tx, holder=resource.id, end_at=until, open_ended=open_ended))
+
+
+def _held(tx: Transaction, resource: provisioners_model.Resource) -> Sequence[model.Hold]:
+    """What is held for it.  Where that is over (its lease has ended), it is taken in first: else no change of it would ask for money."""
+    found = service.held(tx, holders=[resource.id])
+    if any(one.end_at > tx.now() for one in found):
+        return found
+    take_in(tx, resource, resource.amounts)
+    return service.held(tx, holders=[resource.id])
 
 
 def _more(
@@ -188,7 +197,7 @@ def move_subtree(
 def merge(tx: Transaction, from_id: str, into_id: str, *, allow_over: bool) -> None:
     """All that a tenant holds itself is another's from now on, and what is held below it counts there; called while the tree still stands.
 
-    What finance gave the tenant stays with it: giving it to the other is for finance to decide.  Raises budget.exceeded unless `allow_over`.
+    Which money of the years goes with it is `quotas.budgets.moves`' to say.  Raises budget.exceeded unless `allow_over`.
     """
     tell(tx, service.merge(tx, from_id=from_id, into_id=into_id, allow_over=allow_over))
 

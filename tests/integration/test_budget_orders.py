@@ -19,7 +19,7 @@ from quotas.budgets import appropriations, model, proof, rules, service
 from store.transaction import Transaction, sql
 from tenants import model as tenants_model
 from tenants import service as tenants
-from tests.integration.lease_world import extension, in_days
+from tests.integration.lease_world import extension, in_days, leased, tick
 from tests.integration.office import Office, change, create
 from tests.integration.reconciler_world import lab_cloud
 
@@ -480,3 +480,25 @@ def test_finance_is_told_in_both_languages(office: Treasury) -> None:
     office.settle()
     texts = [row["text"] for row in office.read(lambda tx: notice.inbox(tx, office.finance, lang="zh"))]
     assert len([text for text in texts if "预算" in text]) == 3
+
+
+def test_an_extension_asked_for_after_the_end_asks_for_money_too(office: Treasury) -> None:
+    """What was held ended with the lease; before the job looks again, nothing is held, and an extension must not pass by the budget."""
+    machine = leased(office, "vm-a", 2)
+    clock.shift(2 * DAY + datetime.timedelta(minutes=2))
+    tick(office)
+    office.work()
+    office.give("1.00", allow_over=True)
+    assert refused(office.order, extension(machine, in_days(30))).code == "budget.exceeded"
+    office.give("9000.00")
+    office.ask_for_approval_of("extend")
+    number = office.order(extension(machine, in_days(30)))
+    assert office.holds(machine)[-1].end_at > clock.now() + 29 * DAY
+    office.decide(number, orders_model.Verdict.REFUSED)
+    assert office.holds(machine)[-1].end_at <= clock.now()
+    office.settle()
+    number = office.order(extension(machine, in_days(30)))
+    office.decide(number, orders_model.Verdict.APPROVED)
+    office.work()
+    assert office.holds(machine)[-1].end_at == office.rows()[0].end_at
+    assert office.is_sound()

@@ -47,7 +47,10 @@ def pass_on(tx: Transaction, *, from_id: str, into_id: str) -> dict[int, int]:
     """What a tenant's years have left goes to the one that it becomes part of; year -> micro-yuan.  Called before its holds go (`service.merge`).
 
     Money for what was used until now stays.  A taker without a budget of a year is bound by none, and stays so: then the giver's stays too.
+    It stays as well if the giver stands below the taker, whose money covers all that is below it already.
     """
+    if into_id in tenants.path_ids(tx, from_id):
+        return {}
     service.begin_year(tx)
     stays: collections.Counter[int] = collections.Counter()
     for kept in rules.cut(records.holds_of(tx, from_id), tx.now()):

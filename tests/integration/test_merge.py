@@ -282,6 +282,17 @@ def test_what_the_years_have_left_and_what_is_encumbered_go_over(offices: Mergin
     assert offices.read(proof.check) == []
 
 
+def test_a_department_that_becomes_part_of_the_one_above_it_makes_no_money(offices: Merging) -> None:
+    offices.lane(lambda tx: tree.create(tx, tree.NewTenant(code="clinic", name="社区门诊", parent=tenants.by_code(tx, "health"))))
+    offices.budget(offices.taker_id, 1000 * money.MICRO)
+    offices.budget(offices.tenant_of("clinic").id, 400 * money.MICRO)
+    assert offices.merged(merge.Terms(tenant="clinic", into="health"))["budgets"] == []
+    year = budget_rules.year_of(clock.now())
+    budget = offices.look(appropriations.find, tenant_id=offices.taker_id, year=year)
+    assert budget.limit_micro == 1000 * money.MICRO, "it covers what is below it already"
+    assert offices.read(proof.check) == []
+
+
 def test_a_hard_budget_of_the_other_is_not_passed_by_without_allow_over(offices: Merging) -> None:
     offices.machine("甲")
     offices.budget(offices.taker_id, offices.encumbered(offices.tenant_id) // 2)

@@ -14,6 +14,8 @@ from control import access, budget, case, encumbrance, lease, move, notice, orde
 from orders import faults as orders_faults
 from orders import model, rules
 from orders import service as orders
+from pools import choice as pools_choice
+from pools import service as pools
 from primitives import clock, ids
 from provisioners import faults as provisioners_faults
 from provisioners import lease as provisioners_lease
@@ -92,7 +94,9 @@ def submit(wish: OrderWish, *, bin_days: int, protection_rule: str = settings.PR
     return case.UseCase(action="order.submit", permit=permit, effect=effect, dry_run=wish.dry_run)
 
 
-def decide(reference: str, verdict: model.Verdict, *, reason: str, document_no: str = "") -> case.UseCase:
+def decide(
+    reference: str, verdict: model.Verdict, *, reason: str, document_no: str = "", protection_rule: str = settings.PROTECTION_RULE
+) -> case.UseCase:
     """Approve, refuse or withdraw a waiting order.  Requester and approver are different persons; withdrawing needs no second one."""
     verb = {model.Verdict.APPROVED: "approve", model.Verdict.REFUSED: "refuse", model.Verdict.WITHDRAWN: "withdraw"}[verdict]
 
@@ -122,6 +126,7 @@ def decide(reference: str, verdict: model.Verdict, *, reason: str, document_no: 
         else:
             _refuse_moved(tx, order, lines)
             _refuse_past(tx, order, lines)
+            _refuse_lower(tx, order, lines, protection_rule)
             order, lines = _deliver(tx, order, lines)
         _tell(tx, order, f"order.{verdict}", reason=reason)
         body = order_view.document(tx, order)
@@ -178,6 +183,16 @@ def _refuse_past(tx: Transaction, order: model.Order, lines: Sequence[model.Line
     end_at = _first_end(lines)
     if end_at is not None and end_at <= tx.now():
         raise orders_faults.PAST(order=order.number, end=provisioners_lease.said(end_at))
+
+
+def _refuse_lower(tx: Transaction, order: model.Order, lines: Sequence[model.Line], rule: str) -> None:
+    """While the order waited its tenant's protection level may have risen, or a pool's fallen: nothing new comes there, nothing grows."""
+    tenant = tenants.by_id(tx, order.tenant_id)
+    level = pools_choice.Level(tenant=tenant.code, protection_level=tenant.protection_level, rule=rule)
+    for line in lines:
+        if any(amount > line.spec["before"].get(name, 0) for name, amount in line.spec["amounts"].items()):
+            pool = line.spec["pool"] if line.action == "create" else provisioners.get(tx, line.resource_id).pool
+            pools.refuse_lower(tx, level, kind=line.kind, pool=pool)
 
 
 def _first_end(lines: Sequence[model.Line]) -> datetime.datetime | None:

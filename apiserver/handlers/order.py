@@ -159,7 +159,13 @@ def withdraw(call: route.Call) -> case.UseCase:
 
 
 def _decided(call: route.Call, verdict: model.Verdict) -> case.UseCase:
-    return order.decide(call.path["order"], verdict, reason=call.body.reason, document_no=call.body.document_no)
+    return order.decide(
+        call.path["order"],
+        verdict,
+        reason=call.body.reason,
+        document_no=call.body.document_no,
+        protection_rule=call.wiring.settings.protection_rule,
+    )
 
 
 def _wished(line: Line) -> reservation.LineWish:

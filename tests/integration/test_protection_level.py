@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from control import case, order, plan, pool, reservation, resource, tenant
+from orders import model as orders_model
 from pools import model as pools_model
 from pools import service as pools
 from primitives import errors
@@ -166,3 +167,16 @@ def test_a_pool_whose_level_falls_says_what_stands_in_it_and_takes_nothing_more(
     spec.protection_level = 2
     done(office, pool.set_pool("city", spec))
     office.order(create("机-2"))
+
+
+def test_what_was_ordered_before_a_level_rose_is_not_approved_after_it(office: Office) -> None:
+    machine = office.machine("税务申报-01", "tiny")
+    office.ask_for_approval_of("create", "resize")
+    waiting = [office.order(create("机-2")), office.order(change("resize", machine, "small"))]
+    raise_to(office, 3)
+    for number in waiting:
+        with pytest.raises(errors.GovpoolError) as caught:
+            office.decide(number, orders_model.Verdict.APPROVED)
+        assert caught.value.code == "pool.protection_level"
+        office.decide(number, orders_model.Verdict.REFUSED)
+    assert office.is_sound()

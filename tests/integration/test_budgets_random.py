@@ -284,7 +284,7 @@ class Story:
         self.done[what] = self.done.get(what, 0) + 1
 
 
-@pytest.mark.parametrize("seed", [1, 2, 3])
+@pytest.mark.parametrize("seed", [1, 2])
 def test_every_number_is_that_of_an_independent_model(database: store_database.Database, seed: int) -> None:
     story = Story(database, seed)
     for _ in range(STEPS):

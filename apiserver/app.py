@@ -283,7 +283,8 @@ def _answered(answer: case.Answer) -> responses.Response:
     headers = _etag(answer.body) if answer.generation is None else {"ETag": f'"{answer.generation}"'}
     if answer.body is None:
         return responses.Response(status_code=204, headers=headers)
-    return responses.Response(msgspec.json.encode(answer.body), answer.status, headers, "application/json")
+    body = msgspec.json.encode(answer.body, order="sorted")  # a repetition reads it from canonical text: both say the same bytes
+    return responses.Response(body, answer.status, headers, "application/json")
 
 
 def _etag(value: Any) -> dict[str, str]:

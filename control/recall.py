@@ -14,6 +14,7 @@ from primitives import clock, errors, ids, interval
 from provisioners import model as provisioners_model
 from provisioners import service as provisioners
 from quotas import faults, model, names, recalls
+from store import installation
 from store.transaction import Transaction
 from tenants import faults as tenants_faults
 from tenants import model as tenants_model
@@ -114,8 +115,13 @@ def borrowers(tx: Transaction, who: tenants_model.Principal, tenant: str, name: 
 
 
 def settle(tx: Transaction) -> list[str]:
-    """A scheduled job's use case: recalls of which all is back end, operators hear of those that are overdue.  Returns what changed."""
-    changed = []
+    """A scheduled job's use case: recalls of which all is back end, operators hear of those that are overdue.  Returns what changed.
+
+    Nothing before a restore is accepted: what seems to be back may be held by what the restore lost.
+    """
+    changed: list[str] = []
+    if not installation.get(tx).accepted:
+        return changed
     for recall in recalls.going_on(tx, None)[:100]:
         code = tenants.by_id(tx, recall.tenant_id).code
         if recalls.settle(tx, recall):

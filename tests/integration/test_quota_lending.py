@@ -16,6 +16,7 @@ from provisioners import service as provisioners
 from quotas import grants, model, recalls
 from quotas import service as quotas
 from store import database as store_database
+from store import installation
 from store.transaction import Transaction
 from tenants import model as tenants_model
 from tenants import service as tenants
@@ -155,6 +156,9 @@ def test_borrowers_hear_of_it_without_the_lender_and_operators_of_its_end(city: 
         assert notice["code"] == recall.ASKED
         assert f"{INSTANCES} {amount}" in notice["text"]
         assert "archive" not in json.dumps(notice)
+    city.database.lane.run(installation.raise_epoch)
+    assert city.database.lane.run(recall.settle) == [], "after a restore nobody knows yet what is back"
+    city.database.lane.run(installation.accept)
     assert city.database.lane.run(recall.settle), "overdue at once"
     assert city.database.lane.run(recall.settle) == [], "and told once"
     codes = [notice["code"] for notice in operator.get("/v1/notices")["items"]]

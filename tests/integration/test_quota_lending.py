@@ -156,9 +156,13 @@ def test_borrowers_hear_of_it_without_the_lender_and_operators_of_its_end(city: 
         assert notice["code"] == recall.ASKED
         assert f"{INSTANCES} {amount}" in notice["text"]
         assert "archive" not in json.dumps(notice)
-    city.database.lane.run(installation.raise_epoch)
-    assert city.database.lane.run(recall.settle) == [], "after a restore nobody knows yet what is back"
-    city.database.lane.run(installation.accept)
+
+    def restored(tx: Transaction) -> None:
+        installation.raise_epoch(tx)
+        raise LookupError(recall.settle(tx))  # and all is rolled back
+
+    with pytest.raises(LookupError, match=r"^\[\]$"):  # before it is accepted nobody knows what is back
+        city.database.lane.run(restored)
     assert city.database.lane.run(recall.settle), "overdue at once"
     assert city.database.lane.run(recall.settle) == [], "and told once"
     codes = [notice["code"] for notice in operator.get("/v1/notices")["items"]]

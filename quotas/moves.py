@@ -24,8 +24,10 @@ def expect(tx: Transaction, *, order_id: str, from_id: str, to_id: str, holders:
 
 
 def forget(tx: Transaction, *, order_id: str) -> None:
-    """The order will move nothing: the taker's room is free for others."""
+    """The order will move nothing: the taker's room is free for others, first for lenders that call back."""
+    names = [row["name"] for row in move_records.incoming(tx) if row["order_id"] == order_id]
     move_records.forget(tx, order_id)
+    recalls.press(tx, names)
 
 
 def transfer(tx: Transaction, *, order_id: str, from_id: str, to_id: str, holders: Sequence[str]) -> None:

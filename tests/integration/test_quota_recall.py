@@ -158,6 +158,23 @@ def test_a_recall_leaves_room_for_what_a_waiting_move_was_promised(database: sto
     tenants_world.experiment(database, play)
 
 
+def test_what_a_refused_move_was_promised_comes_back_to_the_lender_at_once(database: store_database.Database) -> None:
+    def play(tx: transaction.Transaction) -> None:
+        world = Lending(tx, [0, 0, 1, 3])
+        for x, granted, borrow in ((0, 40, 0), (1, 20, 0), (2, 20, 0), (3, 0, 20), (4, 10, 0)):
+            world.grant(x, granted, None, borrow, allow_over=False)
+        world.reserve(4, 8)
+        (moving,) = world.held
+        world.reserve(3, 2)
+        moves.expect(tx, order_id="ord-1", from_id=world.ids[4], to_id=world.ids[3], holders=[moving])
+        assert world.recall(2, None)
+        assert world.standing(2).lending_limit == 10
+        moves.forget(tx, order_id="ord-1")
+        assert world.standing(2).lending_limit == 2, "nobody else borrows in between"
+
+    tenants_world.experiment(database, play)
+
+
 def test_what_idle_quota_of_others_can_cover_is_back_at_once(database: store_database.Database) -> None:
     def play(tx: transaction.Transaction) -> None:
         world = Lending(tx, [0, 1, 2])

@@ -43,6 +43,23 @@ _SENTENCES: Final[tuple[tuple[re.Pattern[str], str], ...]] = tuple(
         (r"(.*) has no offset; write (\S+) or (\S+)", "{0} 缺少时区，请写作 {1} 或 {2}"),
         (r"(.*) is not a month such as (\S+)", "{0} 不是月份，例如 {1}"),
         (r"(.*) is none of (.*)", "{0} 不在以下范围内：{1}"),
+        (r"(.*) is not a day of the calendar", "{0} 不是有效日期"),
+        (r"(.*) is not a whole second", "{0} 须精确到整秒"),
+        (r"(.*) is past; the earliest is (\S+)", "{0} 已过，最早为 {1}"),
+        (r"(.*) is less than a day away; the earliest is (\S+)", "{0} 距今不足一天，最早为 {1}"),
+        (r"(.*) is more than (\d+) years away; 'none' is no end at all", "{0} 距今超过 {1} 年；无期限请写 none"),
+        (r"(.*) is outside 1970 to 2199", "{0} 不在 1970 至 2199 年之间"),
+        (r"(.*) ends then already", "{0} 的到期时间已是该时间"),
+        (r"(.*) has not begun", "{0} 尚未开始"),
+        (r"(.*) lies in the future", "{0} 晚于当前时间"),
+        (
+            r"(.*) is not an amount in yuan with at most 6 decimal places",
+            "{0} 不是以元计的金额，如 120000 或 120000.50（不用千分位和汉字）",
+        ),
+        (r"(.*) is not a whole number", "{0} 不是整数"),
+        (r"(.*) is not between (\S+) and (\S+)( GiB)?", "{0} 不在 {1} 至 {2} 之间"),
+        (r"(.*) is more than max_replicas, which is (\d+)", "{0} 大于 max_replicas（{1}）"),
+        (r"(.*) is not a code: .*, such as (\S+)", "{0} 不是有效代码：须为 1 至 63 个小写字母、数字或连字符，以字母开头，如 {1}"),
         (r"is needed here", "此处必填"),
     )
 )

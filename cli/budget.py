@@ -33,6 +33,7 @@ _COLUMNS: list[output.Column] = [
     (say("UNCOVERED", "无预算占用"), _when_over("uncovered")),
     (say("OVER BY", "超出"), _when_over("over_by")),
 ]
+_SPARE = (say("UNCOVERED", "无预算占用"), say("OVER BY", "超出"))
 _DETAILS: list[output.Column] = [
     (say("TENANT", "单位"), "metadata.tenant"),
     (say("YEAR", "年度"), "metadata.name"),
@@ -50,8 +51,8 @@ _DETAILS: list[output.Column] = [
     (say("UNCOVERED", "无预算占用"), _when_over("uncovered")),
     (say("OVER BY", "超出"), _when_over("over_by")),
     (say("REFUSES ORDERS", "超预算拒绝"), lambda row: say("yes", "是") if row["spec"]["hard"] else say("no", "否")),
-    (say("THRESHOLDS", "提醒阈值"), "spec.thresholds"),
-    (say("REACHED", "已达阈值"), "status.reached"),
+    (say("THRESHOLDS", "提醒阈值"), lambda row: [_threshold(one) for one in row["spec"]["thresholds"]]),
+    (say("REACHED", "已达阈值"), lambda row: [_threshold(one) for one in row["status"]["reached"]]),
     (say("SPENT UP TO", "支出截至"), "status.settled_at"),
     (say("GENERATION", "版本"), "metadata.generation"),
 ]
@@ -60,7 +61,7 @@ _DETAILS: list[output.Column] = [
 @app.command("list", help=say("Budgets of the tenants that you see.", "可见单位的预算。"))
 def list_budgets(ctx: typer.Context, year: _Year = "") -> None:
     """List."""
-    output.show(ctx, session.client(ctx).pages("/v1/budgets", year=year), columns=_COLUMNS)
+    output.show(ctx, session.client(ctx).pages("/v1/budgets", year=year), columns=_COLUMNS, spare=_SPARE)
 
 
 @app.command("show", help=say("How the budget of a year stands, and where it is heading.", "查看年度预算执行情况与预测。"))
@@ -112,7 +113,14 @@ def set_budget(
         bool | None, typer.Option("--hard/--soft", help=say("refuse what does not fit, or only tell", "超预算时拒绝或仅提醒"))
     ] = None,
     thresholds: Annotated[
-        str, typer.Option(metavar="80,100,forecast:100", help=say("percentages at which finance is told", "提醒阈值（百分比）"))
+        str,
+        typer.Option(
+            metavar="80,100,forecast:100",
+            help=say(
+                "percentages at which finance is told: 80 of what is encumbered and spent, actual:80 of what is spent, forecast:100",
+                "提醒阈值（百分比）：80 按占用与支出合计，actual:80 按支出，forecast:100 按全年预测",
+            ),
+        ),
     ] = "",
     allow_over: Annotated[
         bool,
@@ -140,6 +148,17 @@ def set_budget(
     generation = present["metadata"]["generation"] if if_match is None else if_match
     made = client.put(path, body, if_match=generation, reason=reason, query={"allow_over": "true"} if allow_over else None)
     output.show(ctx, made, columns=_DETAILS)
+
+
+def _threshold(text: str) -> str:
+    """'committed:80' as people say it: 80 % encumbered and spent."""
+    basis, _, percent = text.partition(":")
+    names = {
+        "committed": say("encumbered and spent", "占用与支出"),
+        "actual": say("spent", "支出"),
+        "forecast": say("forecast", "全年预测"),
+    }
+    return say(f"{percent} % {names[basis]}", f"{names[basis]} {percent}%")
 
 
 def _error(percent: int | None) -> str:

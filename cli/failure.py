@@ -37,6 +37,10 @@ _PARSER: Final = (
     (re.compile(r"No such command ('.+')\."), "没有命令 {0}"),
     (re.compile(r"Option ('.+') requires an argument\."), "选项 {0} 缺少取值"),
     (re.compile(r"Got unexpected extra argument(?:s|\(s\))? \((.+)\)"), "多余的参数：{0}"),
+    (re.compile(r"Invalid value for ('.+?'): .*valid integer.*"), "{0} 须为整数"),
+    (re.compile(r"Invalid value for ('.+?'): .*less than or equal to (\S+?)\.?"), "{0} 不得大于 {1}"),
+    (re.compile(r"Invalid value for ('.+?'): .*greater than or equal to (\S+?)\.?"), "{0} 不得小于 {1}"),
+    (re.compile(r"Invalid value for (.+?): file ('.+') does not exist\.?"), "{0}：文件 {1} 不存在"),
     (re.compile(r"Invalid value for ('.+?'): (.+?)\.?"), "{0} 的取值有误：{1}"),
 )
 

@@ -5,18 +5,20 @@ from typing import Annotated, Any, Final
 import typer
 
 from apiclient import client as api
-from cli import failure, ordering, output, session
+from cli import failure, ordering, output, session, texts
 from cli.texts import say
 
 app = session.app(say("ends of resources: soon, past, extend", "资源租期：临期、届满与续期"))
 Name = Annotated[str, typer.Argument(help=say("name or id of the resource", "资源名称或编号"))]
+
+_LEASES: Final = {"running": "租期内", "over": "已届满", "in_bin": "在回收站", "open_ended": "无期限", "ended": "已终止"}
 
 _COLUMNS: Final[list[output.Column]] = [
     (say("NAME", "名称"), "metadata.name"),
     (say("KIND", "类型"), "spec.kind"),
     (say("END", "到期"), "spec.end_at"),
     (say("DAYS LEFT", "剩余天数"), "status.days_left"),
-    (say("LEASE", "租期状态"), "status.state"),
+    (say("LEASE", "租期"), lambda row: _lease(row["status"]["state"])),
     (say("STATE", "资源状态"), "status.resource_state"),
     (say("TENANT", "租户"), "metadata.tenant"),
     (say("PROJECT", "项目"), "metadata.project"),
@@ -67,6 +69,10 @@ def extend(
     place = row["metadata"]
     line = {"action": "extend", "kind": row["kind"], "resource": place["id"], "spec": {"end_at": until}}
     ordering.submit(ctx, [line], tenant=place["tenant"], project=place["project"], reason=reason, document_no=document_no)
+
+
+def _lease(state: str) -> str:
+    return _LEASES.get(state, state) if texts.lang() == "zh" else state
 
 
 def days(given: str, option: str) -> int | None:

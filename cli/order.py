@@ -26,6 +26,7 @@ _SHOWN: Final[list[output.Column]] = [
     *_COLUMNS[:5],
     (say("LINES", "内容"), lambda row: [_line(line) for line in row["spec"]["lines"]]),
     (say("MONTHLY CNY", "月费（元）"), "status.monthly"),
+    (say("ENCUMBERS CNY", "占用预算（元）"), lambda row: ordering.encumbered(row)),
     (say("REASON", "事由"), "spec.reason"),
     (say("DOCUMENT NO", "文号"), "spec.document_no"),
     (say("APPROVAL BY", "审批规则"), "status.approval"),

@@ -67,6 +67,7 @@ _ORDER_COLUMNS: Final[list[output.Column]] = [
         lambda row: [what(line) for line in row["spec"]["lines"]],
     ),
     (say("MONTHLY CNY", "月费（元）"), "status.monthly"),
+    (say("ENCUMBERS CNY", "占用预算（元）"), lambda row: encumbered(row)),
     (say("APPROVAL BY", "审批规则"), "status.approval"),
 ]
 _DRY_COLUMNS: Final[list[output.Column]] = [
@@ -75,6 +76,7 @@ _DRY_COLUMNS: Final[list[output.Column]] = [
         say("QUOTA AFTER", "申请后配额"),
         lambda row: [_after(item) for item in row["status"].get("quota_after", [])],
     ),
+    (say("BUDGET AFTER", "申请后预算"), lambda row: [_left(item) for item in row["status"].get("budget_after", [])]),
 ]
 
 
@@ -139,6 +141,22 @@ def _after(item: dict[str, Any]) -> str:
     name = item["name"]
     used, granted = amounts.outside(name, item["used"]), amounts.outside(name, item["granted"])
     return say(f"{name} {used} of {granted}", f"{name} {used} / {granted}")
+
+
+def _left(item: dict[str, Any]) -> str:
+    given, tenant, year = item["appropriated"], item["tenant"], item["year"]
+    if item["carried_over"] != "0.00":
+        given = f"{given} + {item['carried_over']}"
+    return say(
+        f"{tenant} {year}: {item['left']} left of {given} ({item['encumbered']} encumbered, {item['spent']} spent)",
+        f"{tenant} {year} 年：可用 {item['left']} / {given}（已占用 {item['encumbered']}，已支出 {item['spent']}）",
+    )
+
+
+def encumbered(order: Any) -> str:
+    """The money that an order held when it was submitted, all its lines and years together."""
+    fen = sum(int(line["encumbers"].replace(".", "")) for line in order["spec"]["lines"])
+    return f"{fen // 100}.{fen % 100:02}"
 
 
 def conditions(row: Any) -> list[str]:
@@ -215,7 +233,7 @@ def found(ctx: typer.Context, kind: str, name: str, tenant: str, project: str) -
             say("add --tenant and --project", "请加 --tenant 与 --project"),
         )
     raise failure.NotFoundError(
-        say(f"there is no {kind} {name} that you may see", f"没有您可查看的 {kind} {name}"),
+        say(f"there is no {kind or 'resource'} {name} that you may see", f"没有您可查看的{texts.kind(kind) or '资源'} {name}"),
         f"govpool {ctx.command_path.split()[1]} list",
     )
 

@@ -1,6 +1,6 @@
 """Data on standard output, as table, json, yaml, csv or name.  No box, no wrapping, no colour unless a person looks at it.
 
-Tables say times in Asia/Shanghai (`cli.moments`) and, in Chinese, states by their Chinese names; the other forms have what the API has.
+Tables say times in Asia/Shanghai (`cli.moments`) and, in Chinese, states and kinds by their Chinese names; the other forms have what the API has.
 Columns are paths such as "metadata.name" (titled NAME), or pairs (title, path or function of a row).  Chinese characters count
 two cells.
 """
@@ -10,19 +10,23 @@ import json
 import os
 import sys
 import unicodedata
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any, Final, TypeAlias
 
 import typer
 
 from cli import moments, session, texts
 
-_STATE: Final = "状态"
+_STATES: Final = ("状态", "资源状态")
+_KIND: Final = "类型"
 Column: TypeAlias = str | tuple[str, str | Callable[[Any], Any]]
 
 
-def show(ctx: typer.Context, data: Any, columns: Sequence[Column]) -> None:
-    """Print one object (a mapping) or many (anything else that can be iterated) in the form that -o asks for."""
+def show(ctx: typer.Context, data: Any, columns: Sequence[Column], *, spare: Collection[str] = ()) -> None:
+    """Print one object (a mapping) or many (anything else that can be iterated) in the form that -o asks for.
+
+    A table leaves out the columns titled in `spare` where they say nothing in any row.
+    """
     form = session.options(ctx).output
     one = isinstance(data, Mapping)
     rows: list[Any] = [data] if one else list(data)
@@ -37,7 +41,8 @@ def show(ctx: typer.Context, data: Any, columns: Sequence[Column]) -> None:
     elif one:
         text = _fields(data, columns)
     else:
-        text = _table(rows, columns, bold=_colourful(ctx))
+        told = [column for column in columns if _title(column) not in spare or any(found(row, column) for row in rows)]
+        text = _table(rows, told, bold=_colourful(ctx))
     sys.stdout.write(text)
     if form == "table" and not rows:
         sys.stdout.flush()
@@ -99,7 +104,7 @@ def _said(title: str, value: Any) -> str:
     if isinstance(value, bool):
         return texts.say(cell(value), "是" if value else "否")
     text = moments.local(cell(value))
-    return texts.state(text) if title == _STATE else text
+    return texts.state(text) if title in _STATES else texts.kind(text) if title == _KIND else text
 
 
 def _numeric(values: Iterable[Any]) -> bool:

@@ -43,15 +43,30 @@ _DETAILS: list[output.Column] = [
     (say("LENT", "已借出"), _unless_zero("lent")),
     (say("BORROWED", "已借入"), _unless_zero("borrowed")),
     (say("CAN BORROW", "还可借入"), _unless_zero("borrowable")),
-    (say("PROMISED", "已下授"), _amount("promised")),
+    (say("PROMISED", "已下授"), _unless_zero("promised")),
     (say("LENDS", "可借出"), _amount("lending_limit")),
-    (say("BORROWS", "可借入"), _amount("borrowing_limit")),
+    (say("BORROWS", "可借入"), _unless_zero("borrowing_limit")),
     (say("OVER BY", "超出"), _unless_zero("over_by")),
     (
         say("LENDERS", "借出单位"),
         lambda row: [f"{lender} {amounts.outside(row['name'], units)}" for lender, units in row.get("lenders", {}).items()],
     ),
     (say("GENERATION", "版本"), "generation"),
+]
+_LIMITS: list[output.Column] = [
+    (say("LENDS", "可借出"), lambda row: "" if row.get("lending_limit") is None else _amount("lending_limit")(row)),
+    (say("BORROWS", "可借入"), _unless_zero("borrowing_limit")),
+]
+_SPARE = [
+    say("LENDS", "可借出"),
+    say("KEPT", "自留"),
+    say("LENT", "已借出"),
+    say("BORROWED", "已借入"),
+    say("CAN BORROW", "还可借入"),
+    say("PROMISED", "已下授"),
+    say("BORROWS", "可借入"),
+    say("OVER BY", "超出"),
+    say("LENDERS", "借出单位"),
 ]
 
 
@@ -70,7 +85,8 @@ def show_grants(
     ctx: typer.Context, tenant: Annotated[str, typer.Argument(metavar="[TENANT]", help=say("tenant code", "单位代码"))] = ""
 ) -> None:
     """Show."""
-    output.show(ctx, session.client(ctx).get(api.path("/v1/grants/{}", session.tenant(ctx, tenant))), columns=_DETAILS)
+    rows = session.client(ctx).get(api.path("/v1/grants/{}", session.tenant(ctx, tenant)))
+    output.show(ctx, rows, columns=_DETAILS, spare=_SPARE)
 
 
 @app.command(
@@ -125,7 +141,8 @@ def set_grants(
         ],
         "allow_over": allow_over,
     }
-    output.show(ctx, client.patch(api.path("/v1/grants/{}", tenant), body, reason=reason), columns=_COLUMNS)
+    made = client.patch(api.path("/v1/grants/{}", tenant), body, reason=reason)
+    output.show(ctx, made, columns=[*_COLUMNS, *_LIMITS], spare=_SPARE)
 
 
 @app.command(

@@ -96,7 +96,12 @@ def _services(shared: "wiring.Wiring") -> "list[services.Service]":
     """What runs beside the API in this process, in the order of starting."""
     from control import energy, expense, jobs, notice_delivery, strangers, worker
 
-    own = [jobs.service(shared), expense.service_of(shared), notice_delivery.service(shared), strangers.service(shared.database, shared.strangers)]
+    own = [
+        jobs.service(shared),
+        expense.service_of(shared),
+        notice_delivery.service(shared),
+        strangers.service(shared.database, shared.strangers),
+    ]
     return [*worker.background(shared), *energy.background(shared), *own]
 
 

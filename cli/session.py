@@ -149,7 +149,7 @@ def wait(ctx: typer.Context, look: Callable[[], T], state: Callable[[T], str], u
             found = look()
             now = state(found)
             if now != said:
-                tell(now)
+                tell(texts.state(now))
                 said = now
             if now in until:
                 return found
@@ -157,7 +157,7 @@ def wait(ctx: typer.Context, look: Callable[[], T], state: Callable[[T], str], u
                 tell(
                     say(
                         f"still {now} after {session.timeout_s} s; see: {resume}",
-                        f"{session.timeout_s} 秒后仍为 {now}；请查看：{resume}",
+                        f"{session.timeout_s} 秒后仍为 {texts.state(now)}；请查看：{resume}",
                     )
                 )
                 raise typer.Exit(failure.TIMED_OUT)

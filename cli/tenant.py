@@ -12,6 +12,11 @@ app = session.app(say("the tree of authorities and departments", "单位与部�
 member = session.app(say("the people of a tenant", "单位成员"))
 app.add_typer(member, name="member")
 
+
+def _merged(row: Any) -> bool:
+    return bool(row["status"].get("merged_into"))
+
+
 _COLUMNS: list[output.Column] = [
     (say("CODE", "代码"), "metadata.name"),
     (say("NAME", "名称"), "spec.name"),
@@ -25,6 +30,10 @@ _DETAILS: list[output.Column] = [
     (say("PATH", "隶属"), lambda row: "/".join(row["status"].get("path", []))),
     (say("BUDGET UNIT", "预算单位"), "spec.budget_unit"),
     (say("CREDIT CODE", "统一社会信用代码"), "spec.credit_code"),
+    (
+        say("MERGED INTO", "并入"),
+        lambda row: f"{row['status']['merged_into']} {row['status']['merged_at']}" if _merged(row) else "",
+    ),
     (say("GENERATION", "版本"), "metadata.generation"),
 ]
 _Code = Annotated[str, typer.Argument(metavar="TENANT", help=say("tenant code", "单位代码"))]
@@ -48,7 +57,7 @@ _MERGED: list[output.Column] = [
     (say("TENANTS BELOW", "下级"), lambda row: row.get("tenants", [])),
     (say("GRANTS", "配额"), lambda row: [_grown(each) for each in row.get("grants", [])]),
     (say("BUDGETS", "预算"), lambda row: [f"{each['year']} {each['amount']}" for each in row.get("budgets", [])]),
-    (say("WAITING ORDERS", "待审批订单"), lambda row: row.get("waiting_orders", "")),
+    (say("WAITING ORDERS", "待审批申请单"), lambda row: row.get("waiting_orders", "")),
     (say("APPROVAL RULES", "审批规则"), lambda row: row.get("approval_rules", [])),
     (say("ROLES ENDED", "终止的角色"), lambda row: [f"{each['account']} {each['role']}" for each in row.get("roles_ended", [])]),
 ]

@@ -77,6 +77,7 @@ _STATES = {
     "changing": "变更中",
     "bin": "回收站",
     "releasing": "释放中",
+    "grace": "宽限期",
     "lost": "丢失",
     "gone": "已移除",
     "written_off": "已核销",
@@ -90,4 +91,6 @@ _STATES = {
     "expired": "已过期",
     "Open": "未出账",
     "Issued": "已出账",
+    "asked": "待第二人确认",
+    "merged": "已合并",
 }

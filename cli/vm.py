@@ -34,7 +34,14 @@ def create(
 ) -> None:
     """Order virtual machines."""
     wish: dict[str, Any] = {"name": name, "size": size, "image": image, "key": ordering.key_text(key), "disk_class": disk_class}
-    place = {"zone": zone, "service_class": service_class, "pool": pool, "labels": ordering.labels(label), "protected": protect, "end_at": until}
+    place = {
+        "zone": zone,
+        "service_class": service_class,
+        "pool": pool,
+        "labels": ordering.labels(label),
+        "protected": protect,
+        "end_at": until,
+    }
     line = {"action": "create", "kind": KIND, "spec": ordering.spec(**wish, **place, count=count)}
     ordering.submit(ctx, [line], tenant=tenant, project=project, reason=reason, document_no=document_no)
 

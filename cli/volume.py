@@ -34,7 +34,14 @@ def create(
 ) -> None:
     """Order volumes."""
     wish = {"name": name, "size_gib": size_gib, "disk_class": disk_class, "count": count}
-    place = {"zone": zone, "service_class": service_class, "pool": pool, "labels": ordering.labels(label), "protected": protect, "end_at": until}
+    place = {
+        "zone": zone,
+        "service_class": service_class,
+        "pool": pool,
+        "labels": ordering.labels(label),
+        "protected": protect,
+        "end_at": until,
+    }
     line = {"action": "create", "kind": KIND, "spec": ordering.spec(**wish, **place)}
     ordering.submit(ctx, [line], tenant=tenant, project=project, reason=reason, document_no=document_no)
 

@@ -48,9 +48,7 @@ class Spec(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     currency: Annotated[str, msgspec.Meta(max_length=8)] = money.CURRENCY
 
 
-def set_budget(
-    tenant: str, year: int, spec: Spec, *, if_match: int | None = None, allow_over: bool = False
-) -> case.UseCase:
+def set_budget(tenant: str, year: int, spec: Spec, *, if_match: int | None = None, allow_over: bool = False) -> case.UseCase:
     """Make the budget of a year be as the spec says; an equal one stays untouched, at its generation."""
 
     def effect(tx: Transaction, who: tenants_model.Principal, permit: tenants_model.Permit) -> case.Answer:
@@ -154,15 +152,24 @@ def _wanted(tx: Transaction, owner: tenants_model.Tenant, year: int, spec: Spec,
     carried = (
         appropriations.rest(tx, tenant_id=owner.id, year=year)
         if spec.carry_over == REST
-        else money.parse(spec.carry_over, "carry_over")
+        else _whole_fen(spec.carry_over, "carry_over")
     )
     default = present.budget.thresholds if present else model.DEFAULT_THRESHOLDS
     return model.Budget(
-        appropriated_micro=money.parse(spec.appropriated, "appropriated"),
+        appropriated_micro=_whole_fen(spec.appropriated, "appropriated"),
         carried_over_micro=carried,
         hard=spec.hard,
         thresholds=default if spec.thresholds is None else tuple(dict.fromkeys(map(rules.threshold, spec.thresholds))),
     )
+
+
+def _whole_fen(text: str, field: str) -> int:
+    """Micro-yuan of an amount that somebody gives.  Raises input.invalid, and budget.amount for a part of a fen: no reader could add it up."""
+    micro = money.parse(text, field)
+    if micro % money.FEN:
+        most = money.text(model.AMOUNT_BOUND_MICRO)
+        raise faults.AMOUNT(field=field, amount=money.price_text(micro), low="0.01", high=most)
+    return micro
 
 
 def _facts(standing: Standing) -> dict[str, Any]:

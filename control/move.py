@@ -43,15 +43,15 @@ CHANGED: Final = errors.Fault(
     "move.changed",
     errors.Kind.CONFLICT,
     en="project {project} has changed since order {order} was submitted: {names} came to it",
-    zh="订单 {order} 提交后项目 {project} 已有变化，新增：{names}",
+    zh="申请单 {order} 提交后项目 {project} 已有变化，新增：{names}",
     mend_en="refuse or withdraw it, and submit the move again: govpool order withdraw {order}",
-    mend_zh="请驳回或撤回该订单后重新提交：govpool order withdraw {order}",
+    mend_zh="请驳回或撤回该申请单后重新提交：govpool order withdraw {order}",
 )
 TAKER_DECIDES: Final = errors.Fault(
     "move.taker_decides",
     errors.Kind.FORBIDDEN,
     en="order {order} moves something to {taker}: an approver there decides it, and you hold no role there",
-    zh="订单 {order} 移交给 {taker}，须由该单位审批人审批，您在该单位没有角色",
+    zh="申请单 {order} 移交给 {taker}，须由该单位审批人审批，您在该单位没有角色",
     mend_en="whoever asked can withdraw it: govpool order withdraw {order}",
     mend_zh="申请人可撤回：govpool order withdraw {order}",
 )
@@ -59,7 +59,7 @@ TOO_MANY: Final = errors.Fault(
     "move.too_many",
     errors.Kind.INVALID,
     en="project {project} has more than {limit} resources; one order moves no more",
-    zh="项目 {project} 的资源超过 {limit} 个，超出单个订单上限",
+    zh="项目 {project} 的资源超过 {limit} 个，超出单个申请单上限",
     mend_en="move some of them first, into a project of the taker: govpool resource move ID --to TENANT/PROJECT",
     mend_zh="请先将部分资源移入对方项目：govpool resource move 编号 --to 单位/项目",
 )

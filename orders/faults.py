@@ -8,7 +8,7 @@ UNKNOWN: Final = errors.Fault(
     "order.unknown",
     errors.Kind.NOT_FOUND,
     en="there is no order {order} that you may see",
-    zh="没有您可查看的订单 {order}",
+    zh="没有您可查看的申请单 {order}",
     mend_en="govpool order list",
     mend_zh="govpool order list",
 )
@@ -16,7 +16,7 @@ DECIDED: Final = errors.Fault(
     "order.decided",
     errors.Kind.CONFLICT,
     en="order {order} is {state}; only an order that waits for approval can be decided",
-    zh="订单 {order} 状态为 {state}，只有待审批的订单才能处理",
+    zh="申请单 {order} 状态为 {state}，只有待审批的申请单才能处理",
     mend_en="govpool order show {order}",
     mend_zh="govpool order show {order}",
 )
@@ -24,7 +24,7 @@ OWN: Final = errors.Fault(
     "order.own",
     errors.Kind.FORBIDDEN,
     en="you asked for order {order} yourself, with this or another account; somebody else decides it",
-    zh="订单 {order} 由您本人（本账号或其他账号）提交，须由他人审批",
+    zh="申请单 {order} 由您本人（本账号或其他账号）提交，须由他人审批",
     mend_en="ask another approver of the department: govpool tenant member list",
     mend_zh="请由本部门其他审批人处理：govpool tenant member list",
 )
@@ -32,17 +32,17 @@ NAME_HELD: Final = errors.Fault(
     "order.name_taken",
     errors.Kind.CONFLICT,
     en="an order that waits for approval holds the name {name} for a {kind} here",
-    zh="待审批的订单已在此占用 {kind} 名称 {name}",
+    zh="待审批的申请单已在此占用 {kind} 名称 {name}",
     mend_en="choose another name, or withdraw the other order: govpool order list",
-    mend_zh="请另选名称，或撤回该订单：govpool order list",
+    mend_zh="请另选名称，或撤回该申请单：govpool order list",
 )
 WAITS: Final = errors.Fault(
     "order.waits",
     errors.Kind.CONFLICT,
     en="order {order} waits for approval, and {name} stands in it",
-    zh="订单 {order} 正待审批，其中涉及 {name}",
+    zh="申请单 {order} 正待审批，其中涉及 {name}",
     mend_en="wait for its decision, or withdraw it first: govpool order withdraw {order}",
-    mend_zh="请等待该订单审批，或先撤回：govpool order withdraw {order}",
+    mend_zh="请等待该申请单审批，或先撤回：govpool order withdraw {order}",
 )
 PAST: Final = errors.Fault(
     "order.past",

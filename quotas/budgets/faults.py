@@ -10,10 +10,10 @@ EXCEEDED: Final = errors.Fault(
     Kind.QUOTA,
     en="not enough money: {told[en]}",
     zh="预算不足：{told[zh]}",
-    mend_en="order less, delete something, or ask finance above {tenant} for more: govpool budget show {tenant}",
-    mend_zh="请减少申请、删除资源，或请 {tenant} 的上级财务追加预算：govpool budget show {tenant}",
+    mend_en="order less, delete something, or ask finance above {tenant} for more: govpool budget show {tenant} --year {year}",
+    mend_zh="请减少申请、删除资源，或请 {tenant} 的上级财务追加预算：govpool budget show {tenant} --year {year}",
 )
-"""Values: tenant (whose level is nearest), breaches (every level and year, as far as the caller may see), told (them as a sentence)."""
+"""Values: tenant and year (of the nearest level), breaches (every level and year, as far as the caller may see), told (them as a sentence)."""
 CONTENDED: Final = errors.Fault(
     "budget.contended",
     Kind.UNAVAILABLE,
@@ -33,8 +33,8 @@ CURRENCY: Final = errors.Fault(
 AMOUNT: Final = errors.Fault(
     "budget.amount",
     Kind.INVALID,
-    en="{field} is {amount} yuan; it must be {low} to {high}",
-    zh="{field} 为 {amount} 元，须在 {low} 至 {high} 元之间",
+    en="{field} is {amount} yuan; it must be {low} to {high}, in whole fen",
+    zh="{field} 为 {amount} 元，须在 {low} 至 {high} 元之间，最小单位为分",
     mend_en="give another amount",
     mend_zh="请更正金额",
 )

@@ -18,7 +18,7 @@ class Exceeded(errors.GovpoolError):
         self.tenant = tenant
         self.found = tuple(found)
         shown = rules.visible(self.found, seen)
-        super().__init__(faults.EXCEEDED, {"tenant": tenant, "breaches": shown, "told": rules.told(shown)})
+        super().__init__(faults.EXCEEDED, {"tenant": tenant, "year": found[0].year, "breaches": shown, "told": rules.told(shown)})
 
     def seen_by(self, scope: tenants_model.Scope) -> "Exceeded":
         """The same refusal as a caller may see it: of levels outside of his scope only the name and what is missing."""

@@ -232,8 +232,8 @@ def bounded(budget: model.Budget) -> None:
         ("carry_over", budget.carried_over_micro, 0),
     ):
         if not low <= amount <= model.AMOUNT_BOUND_MICRO:
-            high = money.text(model.AMOUNT_BOUND_MICRO)
-            raise faults.AMOUNT(field=field, amount=money.text(amount, 6), low="0.01" if low else "0.00", high=high)
+            least, most = "0.01" if low else "0.00", money.text(model.AMOUNT_BOUND_MICRO)
+            raise faults.AMOUNT(field=field, amount=money.price_text(amount), low=least, high=most)
     if len(budget.thresholds) > THRESHOLDS_MAX:
         raise faults.THRESHOLD(given=f"{len(budget.thresholds)} thresholds")
 

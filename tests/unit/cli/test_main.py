@@ -140,7 +140,10 @@ def test_help_and_usage_errors_are_chinese_where_asked() -> None:
         (["vm", "list", "x"], "多余的参数：x"),
         (["vm", "lst"], "没有命令 'lst'"),
         (["statement", "show", "tax"], "缺少选项 '--month'"),
-        (["vm", "create", "a", "--count", "x"], "'--count' 的取值有误"),
+        (["vm", "create", "a", "--count", "x"], "'--count' 须为整数"),
+        (["vm", "create", "a", "--count", "0"], "'--count' 不得小于 1"),
+        (["vm", "create", "a", "--count", "101"], "'--count' 不得大于 100"),
+        (["quota", "simulate", "-f", "none.csv"], "文件 'none.csv' 不存在"),
     ]:
         done = ran(*arguments, "--lang", "zh")
         assert done.returncode == 2 and why in done.stderr.splitlines()[1], done.stderr

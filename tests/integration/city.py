@@ -4,7 +4,10 @@ A district lends nothing and borrows nothing, so what happens in it is its own h
 borrowing and lending, by grants that a seed draws.
 """
 
+import collections
 import dataclasses
+import datetime
+import decimal
 import random
 from collections.abc import Mapping
 from typing import Any
@@ -15,6 +18,8 @@ from metering import service as metering
 from orders import service as orders
 from quotas import grants
 from quotas import model as quotas_model
+from quotas.budgets import appropriations
+from quotas.budgets import model as budgets
 from store import installation
 from store.transaction import Transaction
 from tenants import model as tenants_model
@@ -24,6 +29,7 @@ from tests.integration.kueue_model import Grant, View
 from tests.integration.quota_history import History
 from tests.integration.reconciler_world import GRANT, World, add_pool
 
+SHANGHAI = datetime.timedelta(hours=8)
 PARENTS = (-1, 0, 0, 1, 1)
 NAMES = {"东区": "d1", "西区": "d2", "南区": "d3", "北区": "d4"}
 UNITS = {"cpu_milli": 1000, "disk_gib": 10, "disk_gib.ssd": 10, "instances": 1, "pods": 1}
@@ -56,11 +62,16 @@ class District:
         self.things: dict[str, Thing] = {}
 
 
+HOURLY_YUAN = {0: "3.4", 1: "2.0"}
+"""What a district and its first tenant may spend an hour, to the end of the year: less than all their quota would cost."""
+
+
 class City(World):
     """A city of districts with scarce quota, its people, and a pool with room for everything."""
 
     def __init__(self, url: str, lab: lab_process.Lab, seed: int, districts: int = 4) -> None:
         self.chance, self.count = random.Random(seed), districts
+        self.refusals: collections.Counter[str] = collections.Counter()
         super().__init__(url, lab)
 
     def _found(self, tx: Transaction, driver_settings: dict[str, Any]) -> None:
@@ -82,6 +93,8 @@ class City(World):
                 district.tokens[tenant_code] = token
             district.tokens["approver"] = self._somebody(tx, made[0], f"{code}-app", tenants_model.Role.APPROVER)
             self._ask_for_approval(tx, code)
+            for node, hourly in HOURLY_YUAN.items():
+                self._give(tx, made[node].id, decimal.Decimal(hourly))
             self.districts.append(district)
         book = books.BookSpec(valid_from="2026-01-01T00:00:00+08:00", currency="CNY", prices=places.PRICES)
         metering.set_price_book(tx, "2026", book)
@@ -124,6 +137,19 @@ class City(World):
         people.grant(tx, None, made, role, tenant)
         return signin.issue(tx, made)
 
+    def _give(self, tx: Transaction, tenant_id: str, hourly_yuan: decimal.Decimal) -> None:
+        """A hard budget of this year."""
+        enough = decimal.Decimal(hours_left(tx.now())) * hourly_yuan
+        budget = budgets.Budget(appropriated_micro=int(enough * 1_000_000) or 1, hard=True)
+        appropriations.set_budget(tx, tenant_id=tenant_id, year=(tx.now() + SHANGHAI).year, budget=budget)
+
     def _ask_for_approval(self, tx: Transaction, code: str) -> None:
         spec = approval_rule.ApprovalRuleSpec(actions=["create"], kinds=["ContainerApp"])
         orders.put_rule(tx, approval_rule._rule(tx, code, f"{code}-apps", spec, None))
+
+
+def hours_left(now: datetime.datetime) -> decimal.Decimal:
+    """To the end of the fiscal year, which is the calendar year in Shanghai."""
+    there = now + SHANGHAI
+    new_year = there.replace(year=there.year + 1, month=1, day=1, hour=0, minute=0, second=0, microsecond=0)
+    return decimal.Decimal(int((new_year - there).total_seconds())) / 3600

@@ -5,6 +5,7 @@ was lost is repeated with its key until it is answered.
 """
 
 import dataclasses
+import datetime
 import http.client
 import json
 import random
@@ -14,13 +15,15 @@ import urllib.parse
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from tests.integration.city import PARENTS, SCARCE, UNITS, City, Thing
+from tests.integration.city import PARENTS, SCARCE, UNITS, City, Thing, hours_left
 from tests.integration.kueue_model import Grant, counted
 
 SIZES = {
     "tiny": {"cpu_milli": 1000, "ram_mib": 2048, "disk_gib": 20},
     "small": {"cpu_milli": 2000, "ram_mib": 4096, "disk_gib": 50},
 }
+HOURLY_PRICE = {"cpu_milli": 0.01 / 1000, "ram_mib": 0.01 / 1024, "disk_gib": 0.01}
+"""Yuan, of `places.PRICES`."""
 PATIENCE_S = 120
 
 
@@ -272,10 +275,19 @@ class Customer:
         self.district.history.moved(when, (giver, taker), counted(amounts), rows)
 
     def refused(self, reply: Reply, more: Mapping[str, int]) -> bool:
-        """Whether an order was refused, which only quota may be the reason for."""
+        """Whether an order was refused, for which quota and money may be the reasons.  Without a word of quota, quota was there."""
         if reply.code:
-            assert reply.code == "quota.exceeded", reply.body
-            self.district.history.refused(reply.answered, self.node, more, reply.body["values"]["breaches"])
+            assert reply.code in ("quota.exceeded", "budget.exceeded"), reply.body
+            self.city.refusals[reply.code] += 1
+            values = reply.body["values"]
+            money = values["breaches"] if reply.code == "budget.exceeded" else values.get("budget_breaches", [])
+            asked = sum(more.get(name, 0) * price for name, price in HOURLY_PRICE.items()) * float(
+                hours_left(datetime.datetime.now(datetime.UTC))
+            )
+            for breach in money:
+                assert 0 < float(breach["short_by"]) <= asked * 1.001 + 0.1, f"{breach} for {asked} yuan"
+            breaches = values["breaches"] if reply.code == "quota.exceeded" else []
+            self.district.history.refused(reply.answered, self.node, more, breaches)
         return bool(reply.code)
 
     def order(self, line: Mapping[str, Any]) -> Reply:

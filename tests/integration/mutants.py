@@ -128,6 +128,16 @@ def gives_back_when_asked() -> None:
     order._hand_over = hands_over
 
 
+def keeps_the_money() -> None:
+    """What ends gives its units back, and goes on holding its money to the end of the year."""
+    from quotas.budgets import service as budgets
+
+    def release(tx: Any, **_: Any) -> list[Any]:
+        return []
+
+    budgets.release = release
+
+
 def shows_what_was() -> None:
     """A look at a tenant's quota is answered out of a memory that is up to 0.3 s old."""
     from control import grant

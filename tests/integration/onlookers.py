@@ -122,9 +122,18 @@ class Auditor:
                 "SELECT h.zone, h.service_class, a.name, a.amount FROM pool_amounts a JOIN pool_holds h ON h.holder = a.holder"
             )
             living = read("SELECT id, state FROM resources WHERE state NOT IN ('gone', 'failed', 'written_off')")
+            budgets = read("SELECT * FROM budgets")
+            money = read("SELECT holder, tenant_id, year, amount_micro, end_at FROM budget_holds")
+            now_us = time.time_ns() // 1000
         yield from self._quota(tenants, grants, held)
+        yield from self._money(tenants, budgets, money)
         yield from self._room(rooms, room_held)
         holders = {row["holder"] for row in held}
+        yield from (
+            ("unheld", f"money is held for {row['holder']}")
+            for row in money
+            if row["end_at"] > now_us and row["holder"] not in holders
+        )
         yield from (("unheld", f"{row['id']} is {row['state']} and holds nothing") for row in living if row["id"] not in holders)
         for resource_id in before & self._guests():  # there before and after the look, so there at it
             if resource_id not in holders:
@@ -158,6 +167,27 @@ class Auditor:
             sum_held = taken[row["zone"], row["service_class"], row["name"]]
             if row["held"] != sum_held or row["held"] > row["capacity"]:
                 yield "room", f"{row['held']} {row['name']} of {row['capacity']} in {row['zone']} are written, {sum_held} are held"
+
+    def _money(self, tenants: Sequence[Any], budgets: Sequence[Any], held: Sequence[Any]) -> Iterator[tuple[str, str]]:
+        parents = {row["id"]: row["parent_id"] for row in tenants}
+        sums: collections.Counter[tuple[str, int]] = collections.Counter()
+        for row in held:
+            node = row["tenant_id"]
+            while node:
+                sums[node, row["year"]] += row["amount_micro"]
+                node = parents[node]
+        for row in budgets:
+            there = row["appropriated_micro"] + row["carried_over_micro"]
+            if row["encumbered_micro"] + row["spent_micro"] > there:
+                yield (
+                    "over-admission",
+                    f"{row['tenant_id']} has {row['encumbered_micro']} and {row['spent_micro']} of {there} micro-yuan",
+                )
+            if row["encumbered_micro"] != sums[row["tenant_id"], row["year"]]:
+                yield (
+                    "wrong",
+                    f"{row['tenant_id']} encumbers {row['encumbered_micro']} and its holds are {sums[row['tenant_id'], row['year']]}",
+                )
 
     def _guests(self) -> set[str]:
         with checker.snapshot(self.lab) as read:

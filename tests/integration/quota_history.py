@@ -39,8 +39,7 @@ class History:
             self._add(when, functools.partial(_held, node=node, more=changed), (node, changed), {node}, text)
 
     def refused(self, when: tuple[float, float], node: int, more: Mapping[str, int], breaches: Sequence[Mapping[str, Any]]) -> None:
-        """`more` was refused for these reasons."""
-        assert breaches, "a refusal for no reason"
+        """`more` was refused for these reasons; without one it was money that was missing, and quota was there."""
         told = frozenset((self.codes.index(each["tenant"]), self.names.index(each["name"]), each["short_by"]) for each in breaches)
         text = f"refused {more} at {self.codes[node]}: " + ", ".join(
             f"{b['tenant']} {b['name']} short by {b['short_by']}" for b in breaches

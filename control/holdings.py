@@ -60,15 +60,26 @@ def of(tx: Transaction, holders: Sequence[str]) -> dict[str, Holding]:
     return found
 
 
+def waiting_moves(tx: Transaction) -> frozenset[str]:
+    """Ids of the orders that wait and will move something, for which a taker keeps room."""
+    return frozenset(order.id for several in _pages(tx) for order in several if order.taker_id is not None)
+
+
 def _waiting(tx: Transaction) -> dict[str, tuple[str, orders_model.Line]]:
     """resource -> the tenant and line of the order that waits for it."""
     found: dict[str, tuple[str, orders_model.Line]] = {}
-    state, before = str(orders_model.State.WAITING_FOR_APPROVAL), None
-    while several := orders.listed(tx, tenant_ids=None, state=state, before=before, limit=PAGE):
+    for several in _pages(tx):
         lines = orders.lines(tx, [order.id for order in several])
         found |= {line.resource_id: (order.tenant_id, line) for order in several for line in lines[order.id]}
-        before = several[-1].number
     return found
+
+
+def _pages(tx: Transaction) -> Iterator[Sequence[orders_model.Order]]:
+    """All waiting orders."""
+    state, before = str(orders_model.State.WAITING_FOR_APPROVAL), None
+    while several := orders.listed(tx, tenant_ids=None, state=state, before=before, limit=PAGE):
+        yield several
+        before = several[-1].number
 
 
 def _of_resource(resource: model.Resource, line: orders_model.Line | None) -> Holding:

@@ -107,6 +107,8 @@ def _released(tx: Transaction, holder: str) -> list[quota_check.Finding]:
     if units is not None and quotas_repair.release(tx, holder=holder):
         code = tenants.by_id(tx, units.tenant_id).code
         done.append(quota_check.Finding(code="quota.leak", tenant=code, object=holder, repair="release"))
+    if quotas_repair.forget(tx, order_id=holder):
+        done.append(quota_check.Finding(code="move.leak", object=holder, repair="release"))
     if pools_repair.release(tx, holder=holder):
         done.append(quota_check.Finding(code="room.leak", object=holder, repair="release"))
     return done

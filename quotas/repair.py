@@ -7,7 +7,7 @@ shrinking passes.
 import dataclasses
 from collections.abc import Iterable, Mapping
 
-from quotas import guard, model, recalls, records, rules
+from quotas import guard, model, move_records, moves, recalls, records, rules
 from store.transaction import Transaction
 from tenants import service as tenants
 
@@ -35,6 +35,7 @@ def reservations(tx: Transaction) -> dict[str, model.Reservation]:
 
 
 find = records.find
+coming = move_records.incoming
 
 
 def add_again(tx: Transaction, name: str) -> list[model.Difference]:
@@ -77,6 +78,14 @@ def release(tx: Transaction, *, holder: str) -> bool:
     records.drop(tx, holder)
     recalls.press(tx, list(held.amounts))
     return True
+
+
+def forget(tx: Transaction, *, order_id: str) -> bool:
+    """Nothing is coming from an order that does not wait; False if nothing was."""
+    was = any(row["order_id"] == order_id for row in move_records.incoming(tx))
+    if was:
+        moves.forget(tx, order_id=order_id)
+    return was
 
 
 def _derived(

@@ -1,11 +1,12 @@
 """Proves the numbers of money on a live system, and mends them: everything is derived again from holds, expenses and the tree."""
 
 import dataclasses
+from collections.abc import Mapping
 
 from primitives import clock
 from quotas import model as quotas_model
 from quotas.budgets import expense_records, records, rules
-from quotas.budgets.model import Change, Standing
+from quotas.budgets.model import Change, Hold, Standing
 from store.transaction import Transaction
 from tenants import service as tenants
 
@@ -16,11 +17,15 @@ def check(tx: Transaction) -> list[quotas_model.Difference]:
     A difference names the year, or the holder with the number of its hold.
     """
     found = []
+    elsewhere = records.elsewhere(tx, clock.to_us(tx.now()))
     for one in records.all_holds(tx):
-        derived = rules.cost(one.monthly_micro, one.start_at, one.end_at)
-        if derived != one.amount_micro:
-            name = f"{one.holder}.{one.number}"
-            found.append(_difference(one.tenant_id, name, "amount_micro", one.amount_micro, derived))
+        name, right = f"{one.holder}.{one.number}", _right(one, elsewhere)
+        for column in ("amount_micro", "year"):
+            was, now = getattr(one, column), getattr(right, column)
+            if was != now:
+                found.append(_difference(one.tenant_id, name, column, was, now))
+        if right.tenant_id != one.tenant_id:
+            found.append(_difference(one.tenant_id, name, "held_elsewhere", one.amount_micro, 0))
     for one in records.leaked(tx, clock.to_us(tx.now())):
         found.append(_difference(one.tenant_id, f"{one.holder}.{one.number}", "held_without_units", one.amount_micro, 0))
     for stored in records.of_year(tx, None):
@@ -39,16 +44,23 @@ def repair(tx: Transaction) -> list[quotas_model.Difference]:
         return found
     before = records.all_holds(tx)
     leaked = {(one.holder, one.number) for one in records.leaked(tx, clock.to_us(tx.now()))}
-    sound = [
-        dataclasses.replace(one, amount_micro=rules.cost(one.monthly_micro, one.start_at, one.end_at))
-        for one in before
-        if (one.holder, one.number) not in leaked
-    ]
+    elsewhere = records.elsewhere(tx, clock.to_us(tx.now()))
+    sound = [_right(one, elsewhere) for one in before if (one.holder, one.number) not in leaked]
     records.rewrite(tx, before, sound)
     tx.kept.pop("budget_sums", None)
     for stored in records.of_year(tx, None):
         records.put(tx, _derived(tx, stored))
     return found
+
+
+def _right(one: Hold, elsewhere: Mapping[tuple[str, int], str]) -> Hold:
+    """A hold with its amount and year as they follow, at the tenant that has the units of its holder."""
+    return dataclasses.replace(
+        one,
+        tenant_id=elsewhere.get((one.holder, one.number), one.tenant_id),
+        year=rules.year_of(one.start_at),
+        amount_micro=rules.cost(one.monthly_micro, one.start_at, one.end_at),
+    )
 
 
 def _difference(tenant_id: str, name: str, column: str, stored: int, derived: int) -> quotas_model.Difference:

@@ -37,21 +37,19 @@ _PUT: Final = sql(
 _TOLD: Final = sql("UPDATE budgets SET told = :told WHERE tenant_id = :tenant_id AND year = :year")
 
 _HOLD_COLUMNS: Final = "holder, number, tenant_id, year, monthly_micro, start_at, end_at, open_ended, amount_micro"
+_RENEWED: Final = ", ".join(f"{name} = excluded.{name}" for name in _HOLD_COLUMNS.split(", ")[2:])
+_KNOWN_HOLD: Final = f" ON CONFLICT (holder, number) DO UPDATE SET {_RENEWED}"
 _BEGUN: Final = sql("SELECT max(year) AS year FROM budget_years")
 _HAS_BEGUN: Final = sql("SELECT year FROM budget_years WHERE year = :year")
 _BEGIN: Final = sql("INSERT INTO budget_years (year, begun_at) VALUES (:year, :at) ON CONFLICT (year) DO NOTHING")
 _PUT_HOLD: Final = sql(
     f"INSERT INTO budget_holds ({_HOLD_COLUMNS}) VALUES"
-    " (:holder, :number, :tenant_id, :year, :monthly_micro, :start_at, :end_at, :open_ended, :amount_micro)"
-    " ON CONFLICT (holder, number) DO UPDATE SET tenant_id = excluded.tenant_id, start_at = excluded.start_at, end_at = excluded.end_at,"
-    " open_ended = excluded.open_ended, amount_micro = excluded.amount_micro, monthly_micro = excluded.monthly_micro"
+    f" (:holder, :number, :tenant_id, :year, :monthly_micro, :start_at, :end_at, :open_ended, :amount_micro){_KNOWN_HOLD}"
 )
 _PUT_HOLDS: Final = sql(
     f"INSERT INTO budget_holds ({_HOLD_COLUMNS}) SELECT * FROM unnest(CAST(:holder AS text[]), CAST(:number AS bigint[]),"
     " CAST(:tenant_id AS text[]), CAST(:year AS bigint[]), CAST(:monthly_micro AS bigint[]), CAST(:start_at AS bigint[]),"
-    " CAST(:end_at AS bigint[]), CAST(:open_ended AS bigint[]), CAST(:amount_micro AS bigint[]))"
-    " ON CONFLICT (holder, number) DO UPDATE SET tenant_id = excluded.tenant_id, start_at = excluded.start_at, end_at = excluded.end_at,"
-    " open_ended = excluded.open_ended, amount_micro = excluded.amount_micro, monthly_micro = excluded.monthly_micro"
+    f" CAST(:end_at AS bigint[]), CAST(:open_ended AS bigint[]), CAST(:amount_micro AS bigint[])){_KNOWN_HOLD}"
 )
 _DROP_HOLD: Final = sql("DELETE FROM budget_holds WHERE holder = :holder AND number = :number")
 _DROP_HOLDS: Final = sql(
@@ -84,6 +82,9 @@ _SUM_HELD_OF: Final = (
 _LEAKED: Final = sql(
     "SELECT h.* FROM budget_holds h LEFT JOIN quota_reservations r ON r.holder = h.holder"
     " WHERE h.end_at > :at AND r.holder IS NULL ORDER BY h.holder, h.number"
+)
+_ELSEWHERE: Final = sql(
+    "SELECT holder, number, r.tenant_id FROM quota_reservations r JOIN budget_holds h USING (holder) WHERE end_at > :at AND r.tenant_id<>h.tenant_id"
 )
 
 _DECIDED: Final = {
@@ -287,6 +288,11 @@ def open_until(tx: Transaction, year: int, at_us: int) -> list[Hold]:
 def leaked(tx: Transaction, at_us: int) -> list[Hold]:
     """Holds that last beyond a moment although their holder has no reservation of units."""
     return [_hold(row) for row in tx.execute(_LEAKED, at=at_us)]
+
+
+def elsewhere(tx: Transaction, at_us: int) -> dict[tuple[str, int], str]:
+    """Holds (holder, number) that last beyond a moment and are not the tenant's that has the units of their holder; whose they should be."""
+    return {(row["holder"], row["number"]): row["tenant_id"] for row in tx.execute(_ELSEWHERE, at=at_us)}
 
 
 def rewrite(tx: Transaction, before: Sequence[Hold], after: Sequence[Hold]) -> None:

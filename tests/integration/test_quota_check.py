@@ -14,6 +14,7 @@ from pools import repair as pools_repair
 from primitives import errors
 from provisioners import service as provisioners
 from quotas import grants, model, repair, service
+from quotas.budgets import service as money_service
 from store import database as store_database
 from store.transaction import Transaction, sql
 from tests.integration import tenants_world
@@ -122,6 +123,36 @@ def test_a_resource_without_a_reservation_is_a_hole_and_holds_again(office: Offi
     assert {each.code for each in found(office)} == {"quota.hole", "room.hole", "money.derived"}, "money that no units stand behind"
     mend(office)
     assert office.held(web) == held
+    assert found(office) == []
+
+
+@pytest.mark.parametrize(
+    ("statement", "field"),
+    [
+        ("UPDATE budget_holds SET tenant_id = :root WHERE holder = :web", "held_elsewhere"),
+        ("UPDATE budget_holds SET year = year + 1 WHERE holder = :web", "year"),
+        ("UPDATE budget_holds SET amount_micro = amount_micro + 5 WHERE holder = :web", "amount_micro"),
+    ],
+)
+def test_bent_money_goes_back_to_where_it_was(office: Office, statement: str, field: str) -> None:
+    web = office.rows()[0].id
+    before = office.read(lambda tx: money_service.held(tx, holders=[web]))
+    bend(office, statement, web=web, root=office.read(_root))
+    assert field in {each.field for each in found(office)}
+    mend(office)
+    assert found(office) == []
+    assert office.read(lambda tx: money_service.held(tx, holders=[web])) == before
+
+
+def test_room_that_is_kept_for_a_move_that_does_not_wait_is_a_leak_and_is_released(office: Office) -> None:
+    bend(
+        office,
+        "INSERT INTO quota_incoming (order_id, name, from_id, tenant_id, amount) VALUES ('ord-lost', 'cpu_milli', :root, :tenant, 5)",
+        tenant=office.tenant_id,
+        root=office.read(_root),
+    )
+    assert [(each.code, each.object, each.stored) for each in found(office)] == [("move.leak", "ord-lost", 5)]
+    assert [each["code"] for each in mend(office)] == ["move.leak"]
     assert found(office) == []
 
 

@@ -194,6 +194,13 @@ class Client:
             self._urls[service] = base if base.endswith(_PREFIX[service]) else base + _PREFIX[service]
         return self._urls[service]
 
+    def _forget(self) -> None:
+        """Read the clouds.yaml anew at the next call: whoever corrects it need not start govpool again."""
+        with self._guard:
+            self._sessions.clear()
+            self._urls.clear()
+            self._region = None
+
     def _asked(self, call: Any) -> Any:
         """What keystone says of tokens and the catalogue.  Nothing is changed by asking."""
         from keystoneauth1 import exceptions
@@ -201,6 +208,7 @@ class Client:
         try:
             return call()
         except (exceptions.Unauthorized, exceptions.Forbidden, exceptions.NotFound) as error:
+            self._forget()
             raise faults.credential() from error
         except exceptions.SSLError as error:
             raise faults.certificate() from error

@@ -264,6 +264,10 @@ def test_a_wrong_password_and_a_wrong_cloud_say_what_to_correct(openstack: OpenS
     with pytest.raises(contract.TemporaryError) as refused:
         driver.capacity()
     assert refused.value.code == "cloud.credential"
+    mended = json.loads(CLOUDS.read_text(encoding="utf-8"))
+    file.write_text(json.dumps(mended), encoding="utf-8")
+    assert driver.capacity().hosts  # without a restart
+    file.write_text(json.dumps(content), encoding="utf-8")
     with pytest.raises(errors.GovpoolError) as unknown:
         registry.driver("openstack", {"clouds_file": str(file), "cloud": "mars"})
     assert unknown.value.code == "driver.settings"

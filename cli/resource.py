@@ -78,9 +78,14 @@ def list_resources(
 
 
 @app.command("show", help=say("one resource in full", "查看资源详情"))
-def show(ctx: typer.Context, resource: Id) -> None:
+def show(
+    ctx: typer.Context,
+    resource: Annotated[str, typer.Argument(help=say("id or name of the resource", "资源编号或名称"))],
+    tenant: ordering.Tenant = "",
+    project: ordering.Project = "",
+) -> None:
     """Show one resource."""
-    output.show(ctx, session.client(ctx).get(api.path("/v1/resources/{}", resource)), _SHOWN)
+    output.show(ctx, ordering.found(ctx, "", resource, tenant, project), _SHOWN)
 
 
 @app.command("find", help=say("by id, name or address, over all tenants", "按编号、名称或地址查找（跨租户）"))

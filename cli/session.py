@@ -219,4 +219,11 @@ def _session(given: dict[str, object]) -> Session:
 
 
 def _needed(option: str) -> NoReturn:
-    raise failure.UsageError(say(f"{option} is missing", f"缺少 {option}"), say(f"add {option}", f"请加 {option}"))
+    noun = option.removeprefix("--")
+    mend = say(f"add {option}", f"请加 {option}")
+    if noun in ("tenant", "project"):
+        mend = say(
+            f"{mend} (govpool {noun} list shows them), or once for all: govpool context set NAME {option} CODE",
+            f"{mend}（代码见 govpool {noun} list）；或设为默认：govpool context set 上下文 {option} 代码",
+        )
+    raise failure.UsageError(say(f"{option} is missing", f"缺少 {option}"), mend)

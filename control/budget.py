@@ -8,6 +8,7 @@ from typing import Annotated, Any, Final
 import msgspec
 
 from control import access, case, document, encumbrance, naming
+from orders import service as orders
 from primitives import clock, errors, money
 from quotas.budgets import appropriations, faults, model, rules
 from quotas.budgets.model import Standing
@@ -58,6 +59,7 @@ def set_budget(tenant: str, year: int, spec: Spec, *, if_match: int | None = Non
         wanted = _wanted(tx, owner, year, spec, present)
         before, after, crossed = appropriations.set_budget(tx, tenant_id=owner.id, year=year, budget=wanted, allow_over=allow_over)
         encumbrance.tell(tx, crossed)
+        after = appropriations.find(tx, tenant_id=owner.id, year=year) or after  # with the thresholds that are told now
         over = {"allow_over": "true", "over_by": money.text(after.over_micro)} if allow_over and after.over_micro else {}
         return case.Answer(
             status=200 if before else 201,
@@ -111,7 +113,7 @@ def list_holds(tx: Transaction, who: tenants_model.Principal, tenant: str, year:
         {
             "resource": one.holder,
             "number": one.number,
-            "name": names.get(one.holder, ""),
+            "name": names.get(one.holder) or _asked_for(tx, one.holder),
             "tenant": owners[one.tenant_id].code,
             "monthly": money.text(one.monthly_micro),
             "start_at": clock.text(one.start_at),
@@ -121,6 +123,12 @@ def list_holds(tx: Transaction, who: tenants_model.Principal, tenant: str, year:
         }
         for one in found
     ]
+
+
+def _asked_for(tx: Transaction, holder: str) -> str:
+    """The name of what a waiting order asks for; '' for what has none."""
+    found = orders.waiting_line(tx, holder)
+    return found[1].name if found else ""
 
 
 def after_order(tx: Transaction, who: tenants_model.Principal, tenant_id: str) -> list[dict[str, Any]]:

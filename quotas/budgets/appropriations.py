@@ -4,7 +4,7 @@ import dataclasses
 import datetime
 from collections.abc import Collection
 
-from primitives import clock, errors
+from primitives import clock, errors, money
 from quotas.budgets import expense_records, faults, guard, model, records, rules, service
 from quotas.budgets.model import Change, Crossing, Hold, Standing
 from store.transaction import Transaction
@@ -50,13 +50,13 @@ def below_use(tx: Transaction, standing: Standing) -> errors.GovpoolError:
 
 
 def rest(tx: Transaction, *, tenant_id: str, year: int) -> int:
-    """What the year before `year` left: appropriated and carried over less all that is committed.  Raises budget.unknown, budget.not_over."""
+    """What the year before `year` left, in whole fen: all that was given less all that is committed.  Raises budget.unknown, budget.not_over."""
     last = find(tx, tenant_id=tenant_id, year=year - 1)
     if last is None:
         raise faults.UNKNOWN(tenant=tenants.by_id(tx, tenant_id).code, year=year - 1)
     if tx.now() < rules.year(year - 1).end_at:
         raise faults.NOT_OVER(year=year - 1)
-    return last.left_micro
+    return last.left_micro // money.FEN * money.FEN
 
 
 def find(tx: Transaction, *, tenant_id: str, year: int) -> Standing | None:

@@ -11,13 +11,15 @@ from typing import Any, Final
 
 import structlog
 
+from audit import model as audit_model
+from audit import service as audit
 from control import encumbrance, services
 from control.recovery import acceptance
 from control.wiring import Wiring
 from metering import rules as metering_rules
 from metering import statements
 from orders import service as orders
-from primitives import errors, interval
+from primitives import errors, interval, money
 from provisioners import model as provisioners_model
 from provisioners import service as provisioners
 from quotas import service as quotas
@@ -73,8 +75,9 @@ def settle(database: store_database.Database) -> None:
 
 
 def _begin_year(tx: Transaction) -> None:
-    if installation.get(tx).accepted:
+    if installation.get(tx).accepted and not service.has_begun(tx):
         encumbrance.tell(tx, service.begin_year(tx))
+        _trail(tx, "budget.begin_year", {"year": str(rules.year_of(tx.now()))})
 
 
 def _settling(look: _Look, tenant_ids: Sequence[str]) -> Callable[[Transaction], None]:
@@ -89,13 +92,31 @@ def _taking_in(look: _Look, resource_ids: Sequence[str]) -> Callable[[Transactio
             live = any(one.end_at > tx.now() for one in service.held(tx, holders=[resource.id]))
             if not resource.ended and not live and quotas.find(tx, holder=resource.id) is not None:
                 encumbrance.take_in(tx, resource, resource.amounts, since=look.at)
+                _trail(tx, "budget.take_in", {}, resource)
 
     return take_in
 
 
 def _repricing(look: _Look, resource_ids: Sequence[str]) -> Callable[[Transaction], None]:
     prices = {resource_id: look.prices[resource_id] for resource_id in resource_ids}
-    return lambda tx: encumbrance.tell(tx, service.reprice(tx, prices))
+
+    def reprice(tx: Transaction) -> None:
+        encumbrance.tell(tx, service.reprice(tx, prices))
+        for resource in provisioners.get_many(tx, list(resource_ids)).values():
+            seen, price = prices[resource.id]
+            if [one.monthly_micro for one in service.held(tx, holders=[resource.id])[-1:]] == [price]:
+                facts = {"monthly_before": money.text(seen), "monthly": money.text(price)}
+                _trail(tx, "budget.reprice", facts, resource)
+
+    return reprice
+
+
+def _trail(tx: Transaction, action: str, facts: dict[str, str], resource: provisioners_model.Resource | None = None) -> None:
+    """The line of what the clock did to money.  A settlement has none: its proof are the statements that it repeats."""
+    line = audit_model.Line(actor="system", action=action, tenant_id=tenants.root(tx).id, kind="budget", facts=facts)
+    if resource is not None:
+        line = dataclasses.replace(line, tenant_id=resource.tenant_id, kind="resource", object_id=resource.id)
+    audit.append(tx, line)
 
 
 def _look(tx: Transaction) -> _Look | None:

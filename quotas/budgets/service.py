@@ -125,6 +125,11 @@ def merge(tx: Transaction, *, from_id: str, into_id: str, allow_over: bool = Fal
 # -- the year ----------------------------------------------------------------------------------------------------------------------
 
 
+def has_begun(tx: Transaction) -> bool:
+    """Whether the present year has begun."""
+    return records.has_begun(tx, rules.year_of(tx.now()))
+
+
 def begin_year(tx: Transaction) -> list[Crossing]:
     """Make sure that the present year has begun: what is open-ended is held on through it, whether its money is there or not.
 

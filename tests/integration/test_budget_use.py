@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from audit import service as audit
 from control import budget, expense, notice, order
 from metering import books
 from metering import service as metering
@@ -315,3 +316,16 @@ def test_an_extension_asked_for_after_the_end_asks_for_money_too(office: Treasur
     office.work()
     assert office.holds(machine)[-1].end_at == office.rows()[0].end_at
     assert office.is_sound()
+
+
+def test_what_the_clock_does_to_money_stands_in_the_trail(office: Treasury) -> None:
+    """The turn of the year, and what is taken in; each line once."""
+    office.want("vm-old")
+    office.machine("vm-a")
+    office.work()
+    at(rules.year(rules.year_of(clock.now()) + 1).start_at + DAY)
+    office.settle()
+    office.settle()
+    told = [line.content.decode() for line in office.read(lambda tx: list(audit.records(tx)))]
+    for action in ("budget.begin_year", "budget.take_in"):
+        assert sum(f'"{action}"' in line for line in told) == 1, action

@@ -80,12 +80,21 @@ def of(error: errors.GovpoolError, lang: str, trace: str) -> Problem:
         status=status_of(error),
         code=error.code,
         kind=kind.value,
-        detail=error.text(lang),
+        detail=_detail(error, lang),
         mend=error.mend(lang),
         values=_jsonable(error.values),
-        findings=[Finding(place=f.place, code=f.code, detail=f.detail) for f in error.findings],
+        findings=[
+            Finding(place=f.place, code=f.code, detail=wording.chinese(f.detail) if lang == "zh" else f.detail)
+            for f in error.findings
+        ],
         trace=trace,
     )
+
+
+def _detail(error: errors.GovpoolError, lang: str) -> str:
+    if lang == "zh" and error.code in ("object.unknown", "role.forbidden"):
+        return errors.GovpoolError(error.fault, error.values | {"kind": wording.noun(str(error.values["kind"]))}).text(lang)
+    return error.text(lang)
 
 
 def headers(error: errors.GovpoolError) -> dict[str, str]:

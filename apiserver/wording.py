@@ -13,6 +13,25 @@ _TYPES: Final = {
     "null": "空值",
     "decimal": "数字",
 }
+_NOUNS: Final = {
+    "tenant": "单位",
+    "project": "项目",
+    "person": "人员",
+    "member": "成员",
+    "account": "账号",
+    "binding": "角色授权",
+    "token": "令牌",
+    "notice": "通知",
+    "recall": "配额收回",
+    "grant": "配额",
+    "budget": "预算",
+    "order": "申请单",
+    "resource": "资源",
+    "lease": "租期",
+    "pool": "资源池",
+    "statement": "结算单",
+    "price": "价目表",
+}
 _SENTENCES: Final[tuple[tuple[re.Pattern[str], str], ...]] = tuple(
     (re.compile(pattern), text)
     for pattern, text in (
@@ -60,6 +79,8 @@ _SENTENCES: Final[tuple[tuple[re.Pattern[str], str], ...]] = tuple(
         (r"(.*) is not between (\S+) and (\S+)( GiB)?", "{0} 不在 {1} 至 {2} 之间"),
         (r"(.*) is more than max_replicas, which is (\d+)", "{0} 大于 max_replicas（{1}）"),
         (r"(.*) is not a code: .*, such as (\S+)", "{0} 不是有效代码：须为 1 至 63 个小写字母、数字或连字符，以字母开头，如 {1}"),
+        (r"(.*) is not counted here; known names: (.*)", "没有配额项 {0}，可用的配额项：{1}"),
+        (r"there is no tenant (.*) for which you may ask", "没有您可查看的单位 {0}"),
         (r"is needed here", "此处必填"),
     )
 )
@@ -72,6 +93,11 @@ def chinese(reason: str) -> str:
         if found:
             return text.format(*(_type(part) for part in found.groups()))
     return reason
+
+
+def noun(kind: str) -> str:
+    """What an operation is about, in Chinese, or as it was."""
+    return _NOUNS.get(kind, kind)
 
 
 def _type(word: str) -> str:

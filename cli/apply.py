@@ -25,7 +25,7 @@ _COLUMNS: Final[list[output.Column]] = [
     (say("OUTCOME", "结果"), "outcome"),
     (say("KIND", "类型"), "kind"),
     (say("NAME", "名称"), "name"),
-    (say("TENANT", "租户"), "tenant"),
+    (say("TENANT", "单位"), "tenant"),
 ]
 _CHANGES: Final[list[output.Column]] = [*_COLUMNS, (say("CHANGES", "变更"), lambda row: [_change(one) for one in row["changes"]])]
 

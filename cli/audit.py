@@ -30,7 +30,7 @@ _COLUMNS: Final[list[output.Column]] = [
 @app.command("list", help=say("who did what, newest first", "查看审计记录"))
 def list_lines(
     ctx: typer.Context,
-    tenant: Annotated[str, typer.Option(help=say("tenant code, with all below it", "租户代码（含下级）"))] = "",
+    tenant: Annotated[str, typer.Option(help=say("tenant code, with all below it", "单位代码（含下级）"))] = "",
     actor: Annotated[str, typer.Option(help=say("login name or account id", "登录名或账号编号"))] = "",
     object_id: Annotated[str, typer.Option("--object", help=say("id of the object", "对象编号"))] = "",
     action: Annotated[str, typer.Option(help=say("such as grant.set", "操作，如 grant.set"))] = "",

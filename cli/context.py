@@ -8,7 +8,7 @@ from apiclient import contexts
 from cli import failure, output, session
 from cli.texts import say
 
-app = session.app(say("servers and default tenants of this computer", "本机保存的服务器与默认租户"))
+app = session.app(say("servers and default tenants of this computer", "本机保存的服务器与默认单位"))
 
 _COLUMNS: list[output.Column] = [
     (say("NAME", "名称"), "name"),

@@ -20,7 +20,7 @@ _COLUMNS: Final[list[output.Column]] = [
     (say("DAYS LEFT", "剩余天数"), "status.days_left"),
     (say("LEASE", "租期"), lambda row: _lease(row["status"]["state"])),
     (say("STATE", "资源状态"), "status.resource_state"),
-    (say("TENANT", "租户"), "metadata.tenant"),
+    (say("TENANT", "单位"), "metadata.tenant"),
     (say("PROJECT", "项目"), "metadata.project"),
     (say("ID", "编号"), "metadata.id"),
 ]

@@ -13,7 +13,7 @@ NOUNS: Final[dict[str, tuple[str, str, str]]] = {
     "login": ("start", "sign in with a one-use code and store the token", "用一次性登录码登录并保存令牌"),
     "logout": ("start", "end this session on the server and forget the token", "注销当前会话并删除令牌"),
     "whoami": ("start", "who I am, and which roles I hold where", "查看当前身份及角色"),
-    "context": ("start", "servers and default tenants of this computer", "本机保存的服务器与默认租户"),
+    "context": ("start", "servers and default tenants of this computer", "本机保存的服务器与默认单位"),
     "status": ("start", "is the server well: workers, backlog, last sweep", "服务状态：工作线程、积压、最近巡检"),
     "inbox": ("start", "notices for me", "我的通知"),
     "vm": ("order", "virtual machines", "虚拟机"),

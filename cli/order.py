@@ -14,7 +14,7 @@ Number = Annotated[str, typer.Argument(help=say("number or id of the order", "�
 _COLUMNS: Final[list[output.Column]] = [
     (say("ORDER", "申请单"), "metadata.name"),
     (say("STATE", "状态"), "status.state"),
-    (say("TENANT", "租户"), "metadata.tenant"),
+    (say("TENANT", "单位"), "metadata.tenant"),
     (say("PROJECT", "项目"), "metadata.project"),
     (say("REQUESTER", "申请人"), "status.requester"),
     (say("LINES", "内容"), lambda row: _summary(row["spec"]["lines"])),
@@ -41,7 +41,7 @@ _SHOWN: Final[list[output.Column]] = [
 @app.command("list", help=say("orders, newest first", "查看申请单"))
 def list_orders(
     ctx: typer.Context,
-    tenant: Annotated[str, typer.Option(help=say("tenant code, with all below it", "租户代码（含下级）"))] = "",
+    tenant: Annotated[str, typer.Option(help=say("tenant code, with all below it", "单位代码（含下级）"))] = "",
     state: Annotated[str, typer.Option(help=say("such as waiting_for_approval", "状态，如 waiting_for_approval"))] = "",
 ) -> None:
     """List orders."""

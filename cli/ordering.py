@@ -14,7 +14,7 @@ from apiclient import failure as refused
 from cli import amounts, failure, output, session, texts
 from cli.texts import say
 
-Tenant = Annotated[str, typer.Option("--tenant", help=say("tenant code (else the context's)", "租户代码（默认取上下文）"))]
+Tenant = Annotated[str, typer.Option("--tenant", help=say("tenant code (else the context's)", "单位代码（默认取上下文）"))]
 Project = Annotated[str, typer.Option("--project", help=say("project code (else the context's)", "项目代码（默认取上下文）"))]
 Reason = Annotated[str, typer.Option("--reason", help=say("why", "事由"))]
 DocumentNo = Annotated[str, typer.Option("--document-no", help=say("number of the document it rests on", "文号"))]
@@ -292,7 +292,7 @@ RESOURCE_COLUMNS: Final[list[output.Column]] = [
     (say("ADDRESSES", "地址"), "status.addresses"),
     (say("POOL", "资源池"), "spec.pool"),
     (say("ZONE", "可用区"), "spec.zone"),
-    (say("TENANT", "租户"), "metadata.tenant"),
+    (say("TENANT", "单位"), "metadata.tenant"),
     (say("PROJECT", "项目"), "metadata.project"),
     (say("ID", "编号"), "metadata.id"),
 ]

@@ -36,7 +36,7 @@ def show_book(
         (say("KIND", "类型"), "kind"),
         (say("AMOUNT", "计量项"), "name"),
         (say("CLASS", "类别"), "class"),
-        (say("UNIT", "单位"), "unit"),
+        (say("UNIT", "计价单位"), "unit"),
         (say("YUAN", "单价（元）"), "price"),
         (say("WHILE", "计费状态"), "states"),
     ]
@@ -78,7 +78,7 @@ def _show(ctx: typer.Context, answer: dict[str, Any]) -> None:
     by_tenant: list[output.Column] = [(say("TENANT", "单位"), "tenant"), *compared]
     by_sku: list[output.Column] = [
         "sku",
-        (say("UNIT", "单位"), "unit"),
+        (say("UNIT", "计价单位"), "unit"),
         (say("UNITS", "数量"), "units"),
         (say("YUAN", "单价（元）"), "unit_price"),
         (say("A MONTH", "月费（元）"), "amount"),

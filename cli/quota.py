@@ -204,7 +204,7 @@ def names(ctx: typer.Context) -> None:
     """Names."""
     columns: list[output.Column] = [
         (say("NAME", "配额项"), "name"),
-        (say("UNIT", "单位"), "unit"),
+        (say("UNIT", "计量单位"), "unit"),
         (say("WHAT", "说明"), say("en", "zh")),
     ]
     output.show(ctx, session.client(ctx).get("/v1/quota-names"), columns=columns)

@@ -19,7 +19,7 @@ _COLUMNS: Final[list[output.Column]] = [
     (say("SINCE", "起始时间"), "status.since"),
     (say("ADDRESSES", "地址"), "status.addresses"),
     (say("POOL", "资源池"), "spec.pool"),
-    (say("TENANT", "租户"), "metadata.tenant"),
+    (say("TENANT", "单位"), "metadata.tenant"),
     (say("PROJECT", "项目"), "metadata.project"),
     (say("ID", "编号"), "metadata.id"),
 ]
@@ -47,7 +47,7 @@ _ITEMS: Final[list[output.Column]] = [
     (say("POOL", "资源池"), "pool"),
     (say("KIND", "类型"), "kind"),
     (say("NAME", "名称"), "name"),
-    (say("TENANT", "租户"), "tenant"),
+    (say("TENANT", "单位"), "tenant"),
     (say("STATE", "状态"), "state"),
     (say("WHY", "原因"), "why"),
     (say("DECISION", "处理"), "decision"),
@@ -88,7 +88,7 @@ def show(
     output.show(ctx, ordering.found(ctx, "", resource, tenant, project), _SHOWN)
 
 
-@app.command("find", help=say("by id, name or address, over all tenants", "按编号、名称或地址查找（跨租户）"))
+@app.command("find", help=say("by id, name or address, over all tenants", "按编号、名称或地址查找（跨单位）"))
 def find(ctx: typer.Context, text: Annotated[str, typer.Argument(help=say("id, name or address", "编号、名称或地址"))]) -> None:
     """Find resources."""
     output.show(ctx, session.client(ctx).get("/v1/resource-finds", text=text)["items"], _COLUMNS)

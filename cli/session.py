@@ -8,7 +8,7 @@ A noun's file:
     app = session.app(say("grants over the tenant tree", "配额"))
 
     @app.command("list", help=say("the grants of a tenant", "查看配额"))
-    def list_grants(ctx: typer.Context, tenant: Annotated[str, typer.Option(help=say("tenant code", "租户代码"))] = "") -> None:
+    def list_grants(ctx: typer.Context, tenant: Annotated[str, typer.Option(help=say("tenant code", "单位代码"))] = "") -> None:
         rows = session.client(ctx).pages("/v1/grants", tenant=tenant or session.tenant(ctx))
         output.show(ctx, rows, columns=[(say("NAME", "名称"), "name"), (say("GRANTED", "已授予"), "granted")])
 

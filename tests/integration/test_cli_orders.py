@@ -132,7 +132,7 @@ def test_a_machine_is_ordered_shown_stopped_started_and_resized(town: Town) -> N
         "NAME  STATE  SIZE  ADDRESSES  POOL  ZONE  TENANT  PROJECT  ID\n"
         "web  running  small  ADDRESSES  gov  az1  tax  main  vm-ID\n"
     )
-    assert masked(li.ok("vm", "list", "--lang", "zh")).splitlines()[0] == "名称  状态  规格  地址  资源池  可用区  租户  项目  编号"
+    assert masked(li.ok("vm", "list", "--lang", "zh")).splitlines()[0] == "名称  状态  规格  地址  资源池  可用区  单位  项目  编号"
     shown = json.loads(li.ok("vm", "show", "web", "-o", "json"))
     assert shown["kind"] == "VirtualMachine" and shown["status"]["addresses"] and shown["status"]["login"]
     for verb, state in (("stop", "stopped"), ("start", "running"), ("restart", "running")):

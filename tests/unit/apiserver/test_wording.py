@@ -1,12 +1,15 @@
 """What the decoder says reaches a Chinese reader in Chinese: the table is held against the decoder itself."""
 
+import re
 from typing import Annotated, Any, Literal
 
 import msgspec
 import pytest
 
 from apiserver import decode, problem, route, wording
-from primitives import clock, errors, interval
+from primitives import clock, errors, interval, money
+from provisioners import lease
+from tenants import faults
 
 
 class Body(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
@@ -80,6 +83,31 @@ def test_a_missing_field_and_wrong_times_too() -> None:
         with pytest.raises(errors.GovpoolError) as raised:
             call()
         assert any("\u4e00" <= c <= "\u9fff" for c in wording.chinese(raised.value.values["reason"])), raised.value
+
+
+def test_a_finding_is_said_in_chinese_behind_its_field_or_alone() -> None:
+    assert wording.chinese("amount: '一百' is not a whole number") == "amount: '一百' 不是整数"
+    assert wording.chinese("'cpu' is not counted here; known names: cpu_milli") == "没有配额项 'cpu'，可用的配额项：cpu_milli"
+    assert wording.chinese("order: nobody knows") == "order: nobody knows"
+
+
+@pytest.mark.parametrize("text", ["2026-13-45", "2020-01-01", "2099-01-01", "2026-11-25", "2026-12-01T00:00:00.5Z", "gestern"])
+def test_an_end_that_cannot_be_is_refused_in_chinese(text: str) -> None:
+    with pytest.raises(errors.GovpoolError) as raised:
+        lease.end_at(text, clock.parse("2026-11-25T02:00:00Z"))
+    assert not re.search("[a-z]{4}", wording.chinese(raised.value.values["reason"]).replace("none", "").replace("gestern", ""))
+
+
+@pytest.mark.parametrize("text", ["十二万", "120,000", "1e5", ""])
+def test_an_amount_that_is_none_is_refused_in_chinese(text: str) -> None:
+    with pytest.raises(errors.GovpoolError) as raised:
+        money.parse(text)
+    assert "不是以元计的金额" in wording.chinese(raised.value.values["reason"])
+
+
+def test_what_is_unknown_is_named_in_chinese() -> None:
+    assert problem.of(faults.UNKNOWN(kind="project"), "zh", "t").detail == "不存在该对象（项目），或您无权查看"
+    assert problem.of(faults.UNKNOWN(kind="project"), "zh", "t").values["kind"] == "project"
 
 
 def test_what_is_not_known_stays_as_it_is() -> None:

@@ -22,7 +22,11 @@ from provisioners import changes, contract, model, rules
 from provisioners import service as provisioners
 from provisioners.model import Desired, State
 from quotas import service as quotas
+from quotas.budgets import appropriations, proof
+from quotas.budgets import model as budgets_model
+from quotas.budgets import service as budgets
 from store.transaction import Transaction
+from tests.integration.city import SHANGHAI, hours_left
 from tests.integration.lease_world import in_days, tick
 from tests.integration.office import Office, change, create
 from tests.integration.reconciler_world import lab_cloud
@@ -49,6 +53,14 @@ class Story:
         self.office = office
         self.random = random.Random(seed)
         self.numbers = 0
+        self.office.lane(self.gives_money)
+
+    def gives_money(self, tx: Transaction) -> None:
+        """For this year and the next, and not enough for all that is asked for."""
+        this = (tx.now() + SHANGHAI).year
+        for year, hours in ((this, int(hours_left(tx.now())) + 1), (this + 1, 8760)):
+            budget = budgets_model.Budget(appropriated_micro=hours * 2_000_000)
+            appropriations.set_budget(tx, tenant_id=self.office.tenant_id, year=year, budget=budget)
 
     def step(self) -> None:
         """Something happens; what is refused leaves everything as it was."""
@@ -141,6 +153,7 @@ class Story:
         office = self.office
         assert office.read(quotas.check) == []
         assert office.read(pools.check) == []
+        assert office.read(proof.check) == []
         expected = {}
         for row in office.rows():
             sizes = [row.amounts["cpu_milli"], *([row.before.amounts["cpu_milli"]] if row.pending and row.before else [])]
@@ -153,6 +166,11 @@ class Story:
                     expected[line.resource_id] = max(expected.get(line.resource_id, 0), line.spec["amounts"]["cpu_milli"])
         assert {holder: office.held(holder) for holder in expected} == {holder: (n, n) for holder, n in expected.items()}
         assert office.drawn("cpu_milli") == sum(expected.values())
+        assert self.paid_for() <= {holder for holder, amount in expected.items() if amount}
+
+    def paid_for(self) -> set[str]:
+        """Whose money is held for a time to come."""
+        return {one.holder for one in self.office.read(budgets.all_held) if one.end_at > clock.now()}
 
     def end(self) -> None:
         """Everybody gives up: waiting orders are withdrawn, everything is deleted, and the cloud does all that is asked of it."""
@@ -176,7 +194,7 @@ def test_whatever_overtakes_whatever_nothing_is_held_by_nobody_and_every_order_e
         story.check()
     story.end()
     story.check()
-    assert office.drawn("cpu_milli") == 0
+    assert office.drawn("cpu_milli") == 0 and story.paid_for() == set()
     states = {one.state for one in office.read(lambda tx: orders.listed(tx, tenant_ids=None, state="", before=None, limit=1000))}
     assert states <= orders_rules.ENDED
     outcomes = office.read(lambda tx: orders.lines(tx, [one.id for one in story.orders(orders_model.State.DELIVERED)]))

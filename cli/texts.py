@@ -93,4 +93,7 @@ _STATES = {
     "Issued": "已出账",
     "asked": "待第二人确认",
     "merged": "已合并",
+    "going_on": "收回中",
+    "returned": "已归还",
+    "overdue": "已逾期",
 }

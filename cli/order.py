@@ -98,7 +98,8 @@ def _summary(lines: list[dict[str, Any]]) -> str:
 def _line(line: dict[str, Any]) -> str:
     reason = f" ({line['reason']})" if line["reason"] else ""
     held = ", ".join(amounts.several(line["amounts"]))
-    return f"{ordering.what(line)}: {texts.state(line['outcome'])}{reason}; {held}; {line['monthly']} CNY"
+    told = (f"{texts.state(line['outcome'])}{reason}", held, f"{line['monthly']} CNY")
+    return f"{ordering.what(line)}: {'; '.join(part for part in told if part)}"
 
 
 def _decision(one: dict[str, Any]) -> str:

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from primitives import clock
 from store import transaction
-from tenants import faults, model, rules, tree
+from tenants import faults, model, role_table, rules, tree
 from tenants.records import merge as records
 from tenants.records import people as people_records
 from tenants.records import tree as tree_records
@@ -59,16 +59,25 @@ def refuse_dated(
 
 
 def agreed(tx: transaction.Transaction, tenant: model.Tenant, into: model.Tenant, *, terms: str, person_id: str) -> bool:
-    """Whether somebody else asked for exactly this within the last days; if not, this person asks for it now."""
+    """Whether somebody else, who still may, asked for exactly this within the last days; if not, this person asks for it now."""
     asked = records.find(tx, tenant.id)
     fresh = asked is not None and asked.merged_at is None and tx.now() < asked.asked_at + ASKED_FOR
-    if asked is not None and fresh and (asked.into_id, asked.terms) == (into.id, terms) and asked.asked_by != person_id:
+    same = asked is not None and fresh and (asked.into_id, asked.terms) == (into.id, terms) and asked.asked_by != person_id
+    if asked is not None and same and _may(tx, tenant, into, asked.asked_by):
         return True
     records.ask(
         tx,
         model.Merge(tenant_id=tenant.id, into_id=into.id, terms=terms, asked_by=person_id, asked_at=tx.now(), merged_at=None),
     )
     return False
+
+
+def _may(tx: transaction.Transaction, tenant: model.Tenant, into: model.Tenant, person_id: str) -> bool:
+    """Whether a person has by now a role above both that allows to merge."""
+    above = {node for node, _, _ in tree_records.path(tx, into.id)[1:]}
+    shared = [node for node, _, _ in tree_records.path(tx, tenant.id)[1:] if node in above]
+    roles = rules.held_at(people_records.person_bindings(tx, person_id), shared)
+    return any(("tenant", "merge") in role_table.TABLE[role] for role in roles)
 
 
 def codes_at(

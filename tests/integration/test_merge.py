@@ -40,6 +40,8 @@ class Merging(TwoOffices):
         city = tenants.root(tx)
         self.chief = self._person(tx, city, "系统管理员", "sys.one", tenants_model.Role.SYSTEM_ADMIN)
         self.second = self._person(tx, city, "云平台运维", "ops.city", tenants_model.Role.OPERATOR)
+        for code, role in (("sys.one", tenants_model.Role.SYSTEM_ADMIN), ("ops.city", tenants_model.Role.OPERATOR)):
+            people.grant(tx, None, people.account(tx, code), role, city)
 
     def merged(self, terms: merge.Terms = TERMS) -> dict[str, Any]:
         """Asked for by one, agreed to by the other; what went over."""
@@ -122,6 +124,16 @@ def test_it_needs_two_persons_who_say_the_same(offices: Merging) -> None:
     assert offices.case(merge.merge(other), offices.second)["state"] == "asked", "other words are another request"
     assert offices.case(merge.merge(TERMS), offices.second)["state"] == "asked"
     assert offices.case(merge.merge(TERMS), offices.chief)["state"] == "merged"
+
+
+def test_whoever_asked_must_still_have_the_right_when_another_agrees(offices: Merging) -> None:
+    offices.case(merge.merge(TERMS), offices.second)
+
+    def leave(tx: Transaction) -> None:
+        people.revoke(tx, people.account(tx, "ops.city"), tenants_model.Role.OPERATOR, tenants.root(tx))
+
+    offices.lane(leave)
+    assert offices.case(merge.merge(TERMS), offices.chief)["state"] == "asked", "a role that ended signs nothing"
 
 
 def test_a_request_that_nobody_agreed_to_for_a_week_is_none(offices: Merging) -> None:
@@ -320,7 +332,7 @@ def test_a_child_can_become_part_of_its_parent(offices: Merging) -> None:
 
 def test_a_rehearsal_shows_all_and_leaves_nothing(offices: Merging) -> None:
     vm = offices.machine("税务申报")
-    token = offices.lane(lambda tx: _token(tx, "sys.one", tenants_model.Role.SYSTEM_ADMIN))
+    token = offices.lane(lambda tx: _token(tx, "sys.one"))
     wiring = Wiring(offices.database, Settings(workers=0))
     context = case.Context(request_id="r", method="POST", path="/v1/tenants/tax/merge", token=token, idempotency_key="k")
     rehearsed = case.perform(wiring, merge.merge(TERMS, dry_run=True), context).body
@@ -344,8 +356,8 @@ def test_both_sides_trail_has_it(offices: Merging) -> None:
     from audit import service as audit
 
     token = {
-        "sys.one": offices.lane(lambda tx: _token(tx, "sys.one", tenants_model.Role.SYSTEM_ADMIN)),
-        "ops.city": offices.lane(lambda tx: _token(tx, "ops.city", tenants_model.Role.OPERATOR)),
+        "sys.one": offices.lane(lambda tx: _token(tx, "sys.one")),
+        "ops.city": offices.lane(lambda tx: _token(tx, "ops.city")),
     }
     wiring = Wiring(offices.database, Settings(workers=0))
     for account, each in token.items():
@@ -368,7 +380,5 @@ def _branch(offices: Merging) -> None:
     offices.lane(found)
 
 
-def _token(tx: Transaction, account: str, role: tenants_model.Role) -> str:
-    found = people.account(tx, account)
-    people.grant(tx, None, found, role, tenants.root(tx))
-    return signin.issue(tx, found)
+def _token(tx: Transaction, account: str) -> str:
+    return signin.issue(tx, people.account(tx, account))

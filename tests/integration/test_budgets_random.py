@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from primitives import clock, ids
+from quotas import move_records
 from quotas import service as quotas
 from quotas.budgets import appropriations, model, proof, service
 from store import database as store_database
@@ -126,6 +127,7 @@ class Story:
 
         def use_case(tx: Transaction) -> None:
             now_used.append(tx.now())
+            move_records.assign(tx, [holder], self.ids[tenant])
             service.move(tx, holders=[holder], tenant_id=self.ids[tenant])
 
         def expected(of: Model, now: datetime.datetime) -> None:

@@ -11,12 +11,14 @@ import multiprocessing
 import os
 import pathlib
 import shutil
+import sqlite3
 import time
 import types
 from collections.abc import Callable, Mapping
 from typing import Any
 
 import hypothesis
+import hypothesis.errors
 import pytest
 from hypothesis import stateful
 
@@ -108,6 +110,10 @@ MUTANTS: list[Callable[[pytest.MonkeyPatch], None]] = [
 ]  # fmt: skip
 
 
+CAUGHT = (AssertionError, batch.RerunError, sqlite3.IntegrityError, hypothesis.errors.Flaky, ExceptionGroup)
+"""Model and room disagree, the guard or a CHECK of the database says no, or the failure was another one when it was played again."""
+
+
 @pytest.mark.parametrize("mutant", MUTANTS, ids=[mutant.__name__ for mutant in MUTANTS])
 def test_a_room_that_does_one_thing_wrong_is_caught(
     mutant: Callable[[pytest.MonkeyPatch], None],
@@ -117,8 +123,9 @@ def test_a_room_that_does_one_thing_wrong_is_caught(
 ) -> None:
     url = f"sqlite://{shutil.copy(sqlite_template, tmp_path / 'govpool.db')}"
     mutant(monkeypatch)
-    with pytest.raises((AssertionError, batch.RerunError, ExceptionGroup)):
-        play(url, 300, shrink=False)
+    with pytest.raises(CAUGHT):  # noqa: PT012 -- a few seeds, so that none depends on luck
+        for seed in range(1, 6):
+            play(url, 200, seed=seed, shrink=False)
 
 
 @pytest.mark.soak

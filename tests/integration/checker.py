@@ -229,9 +229,7 @@ def _use(seen: Picture) -> Iterator[str]:
                 yield f"use: {row['id']} is {row['state']} and was last said to be {event['state']}"
         elif event is None:
             yield f"use: nothing was ever said of {row['id']}, which is {row['state']}"
-        elif row["kind"] != "Volume" and (
-            event["state"] != said.get(row["state"]) or json.loads(event["amounts"]) != row["uses"]
-        ):
+        elif row["kind"] != "Volume" and (event["state"] != said.get(row["state"]) or json.loads(event["amounts"]) != row["uses"]):
             yield f"use: {row['id']} is {row['state']} {row['uses']} and was last said to be {event['state']} {event['amounts']}"
 
 

@@ -40,6 +40,11 @@ BINNED: Final = notice.declare(
     en="{name} is in the recycle bin, its lease ended {end}; until {until} it can be taken back: govpool {noun} undelete {name}",
     zh="{name} 租期已于 {end} 届满，现已移入回收站，{until} 前可恢复：govpool {noun} undelete {name}",
 )
+DELETED: Final = notice.declare(
+    "lease.deleted",
+    en="{name} is deleted, its lease ended {end}; this installation keeps no recycle bin",
+    zh="{name} 租期已于 {end} 届满，现已删除；本系统未启用回收站",
+)
 PROTECTED: Final = notice.declare(
     "lease.protected",
     en="the lease of {name} ended {end}; it is protected from deletion, so it stays and is charged:"
@@ -105,7 +110,10 @@ def _bin(tx: Transaction, one: Resource, _: Policy, bin_days: int) -> Resource:
     until = tx.now() + datetime.timedelta(days=bin_days)
     after = changes.deleted(one, bin_until=until if bin_days else None, order_id="", now=tx.now())
     ending.trail(tx, after, "lease.bin")
-    _tell(tx, one, BINNED, until=lease.said(until))
+    if bin_days:
+        _tell(tx, one, BINNED, until=lease.said(until))
+    else:
+        _tell(tx, one, DELETED)
     return after
 
 

@@ -18,6 +18,7 @@ from primitives import canonical, clock
 from quotas import repair as quotas_repair
 from quotas import tables as quotas_tables
 from quotas.budgets import proof
+from quotas.budgets import tables as budget_tables
 from store import constraints
 from store.transaction import Transaction
 from tenants import model as tenants_model
@@ -29,7 +30,11 @@ TABLES: Final = (
     quotas_tables.GRANTS,
     quotas_tables.RESERVATIONS,
     quotas_tables.AMOUNTS,
+    quotas_tables.INCOMING,
     quotas_tables.RECALLS,
+    budget_tables.BUDGETS,
+    budget_tables.HOLDS,
+    budget_tables.EXPENSES,
     pools_tables.ROOMS,
     pools_tables.HOLDS,
     pools_tables.AMOUNTS,

@@ -20,6 +20,8 @@ from tenants import faults as tenants_faults
 from tenants import model as tenants_model
 from tenants import service as tenants
 
+LOOKED_AT_MAX: Final = 1000
+"""Recalls of one look of the job, the oldest first."""
 LISTED_MAX: Final = 500
 """Holdings that a list of borrowers names; the sums are of all."""
 
@@ -122,7 +124,7 @@ def settle(tx: Transaction) -> list[str]:
     changed: list[str] = []
     if not installation.get(tx).accepted:
         return changed
-    for recall in recalls.going_on(tx, None)[:100]:
+    for recall in recalls.going_on(tx, None)[:LOOKED_AT_MAX]:
         code = tenants.by_id(tx, recall.tenant_id).code
         if recalls.settle(tx, recall):
             _tell_returned(tx, recall, code)

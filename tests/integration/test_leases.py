@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from control import plan, reservation, resource
+from control import lease, plan, reservation, resource
 from primitives import clock
 from provisioners import contract
 from provisioners import lease as rule
@@ -18,7 +18,7 @@ from store import database as store_database
 from store import installation, transaction
 from tests.conftest import Cluster
 from tests.integration import lab_process, processes
-from tests.integration.lease_world import TOLD, guest, in_days, leased, refused, tick, told, turn
+from tests.integration.lease_world import POLICY, TOLD, guest, in_days, leased, refused, tick, told, turn
 from tests.integration.office import Office, change, create
 from tests.integration.reconciler_world import lab_cloud
 
@@ -222,3 +222,14 @@ def _job(url: str, days: float) -> None:
     while turn(database):
         continue
     database.close()
+
+
+def test_where_there_is_no_recycle_bin_the_notice_does_not_promise_one(office: Office, later: Callable[[float], None]) -> None:
+    leased(office, "临时测试-02", 2)
+    later(2.1)
+    tick(office)
+    office.work()
+    later(9.2)
+    while office.database.lane.run(lambda tx: lease.carry_out(tx, POLICY, bin_days=0)):
+        continue
+    assert told(office)[-1] == "lease.deleted"

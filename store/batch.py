@@ -58,6 +58,10 @@ class Tally:
         line.values = values
         self._changed.add(line)
 
+    def changed(self) -> bool:
+        """Whether a use case of this batch has changed a line, written or not."""
+        return bool(self._changed)
+
     def unwritten(self) -> bool:
         """Whether a line differs from what the database has."""
         return any(line.values != line.stored for line in self._changed)
@@ -123,10 +127,10 @@ class Batch:
                 self._keys_of.setdefault(table, set()).add(key)
 
     def forget(self) -> None:
-        """Everything is read anew: somebody else may have written."""
+        """Everything is read anew, but for counters changed in this batch: a refusal may still take back what makes them differ."""
         self._kept.clear()
         self._keys_of.clear()
-        self._tallies = {name: tally for name, tally in self._tallies.items() if tally.unwritten()}
+        self._tallies = {name: tally for name, tally in self._tallies.items() if tally.changed()}
 
     # -- what is written later -------------------------------------------------------------------------------------------------------
 
@@ -171,10 +175,10 @@ class Batch:
     def before(self, named: Iterable[str], written: Iterable[str]) -> None:
         """To be called before each statement, with the tables that it names and those that it writes to."""
         if self.deferring:
+            if written and not self._saved:  # first, for it writes what others left: a counter may differ from it only then
+                self.save()
             if (self._unwritten or self._tallies) and any(map(self._is_unwritten, named)):
                 self.write()
-            if written and not self._saved:
-                self.save()
         for table in written:
             self._tallies.pop(table, None)
         self._drop(written)

@@ -249,3 +249,45 @@ def test_what_a_statement_writes_to_is_known_from_its_text(text: str, written: s
     found = transaction._form(transaction.sql(text), "sqlite", {"k": 1} if ":k" in text else {}).written
     assert found - {"?"} == written - {"?"}
     assert bool(found) == bool(written)
+
+
+def test_a_draw_that_is_given_back_in_the_same_batch_stays_given_back_when_the_row_is_changed(
+    database: store_database.Database,
+) -> None:
+    start(database)
+
+    def takes_back(tx: Transaction) -> int:
+        quota_records.foresee(tx, ["t"])
+        quota_records.give_back(tx, "t", {"gpus": 3})  # in memory the counter is now as it is stored
+        return tx.changed(_LEND, more=90)
+
+    gate = threading.Event()
+    database.lane.submit(lambda tx: gate.wait(10) and None)
+    drawn = database.lane.submit(lambda tx: perform(tx, [("draw", 3)]))
+    back = database.lane.submit(takes_back)
+    gate.set()
+    assert (drawn.result(), back.result()) == ([{"gpus": (3, 0)}], 1)
+    assert database.lane.run(lambda tx: perform(tx, [("drawn", 1)])) == [0]
+
+
+def test_a_refusal_gives_back_a_counter_though_all_that_was_kept_was_forgotten(
+    database: store_database.Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    start(database)
+    monkeypatch.setattr(store_batch, "KEPT_MAX", 1)
+
+    def refused(tx: Transaction) -> None:
+        quota_records.foresee(tx, ["t"])
+        quota_records.give_back(tx, "t", {"gpus": 3})
+        for number in range(3):
+            tx.keep(number, number)
+        raise RefusedError
+
+    gate = threading.Event()
+    database.lane.submit(lambda tx: gate.wait(10) and None)
+    drawn = database.lane.submit(lambda tx: perform(tx, [("draw", 3)]))
+    no = database.lane.submit(refused)
+    gate.set()
+    assert drawn.result() == [{"gpus": (3, 0)}]
+    assert isinstance(no.exception(), RefusedError)
+    assert database.lane.run(lambda tx: perform(tx, [("drawn", 1)])) == [3]

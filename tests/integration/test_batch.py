@@ -291,3 +291,35 @@ def test_a_refusal_gives_back_a_counter_though_all_that_was_kept_was_forgotten(
     assert drawn.result() == [{"gpus": (3, 0)}]
     assert isinstance(no.exception(), RefusedError)
     assert database.lane.run(lambda tx: perform(tx, [("drawn", 1)])) == [3]
+
+
+def test_a_refusal_whose_audit_line_went_on_after_refused_rows_is_run_again(database: store_database.Database) -> None:
+    start(database)
+
+    def swallowed(tx: Transaction, error: Exception) -> None:
+        try:
+            tx.execute(_COUNT)  # writes what others left, and the database refuses it
+        except Exception:
+            tx.recall("nothing")
+
+    gate = threading.Event()
+    database.lane.run(lambda tx: perform(tx, [("at once", 1)]))
+    database.lane.submit(lambda tx: gate.wait(10) and None)
+    draws = database.lane.submit(lambda tx: perform(tx, [("draw", 3)]))
+    twice = database.lane.submit(lambda tx: perform(tx, [("later", 1)]))
+    refused = database.lane.submit(lambda tx: perform(tx, [("refuse", 1)]), swallowed)
+    gate.set()
+    assert draws.result() == [{"gpus": (3, 0)}]
+    assert type(twice.exception()).__name__ in ("IntegrityError", "UniqueViolation")
+    assert isinstance(refused.exception(), RefusedError)
+    assert database.lane.run(lambda tx: perform(tx, [("count", 1), ("drawn", 1)])) == [1, 3]
+
+
+def test_what_is_no_longer_kept_is_named_nowhere(database: store_database.Database) -> None:
+    def known(tx: Transaction, number: int) -> int:
+        tx.keep(("one", number), number, tables.ANSWERS, _G)
+        tx.later(tables.ANSWERS, row(number))
+        return sum(map(len, tx._batch._keys_of.values()))
+
+    start(database)
+    assert [database.lane.run(lambda tx, n=n: known(tx, n)) for n in range(5)] == [0] * 5  # type: ignore[misc]

@@ -186,7 +186,9 @@ class Batch:
     def _drop(self, tables: Iterable[str]) -> None:
         for table in tables:
             for key in self._keys_of.pop(table, ()):
-                self._kept.pop(key, None)
+                for other in self._kept.pop(key, (None, ()))[1]:
+                    if other in self._keys_of:
+                        self._keys_of[other].discard(key)
 
     def _is_unwritten(self, table: str) -> bool:
         if table in self._unwritten:

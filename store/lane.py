@@ -201,6 +201,8 @@ def _run_one(batch: store_batch.Batch, outcome: _Outcome) -> None:
 def _record_refusal(batch: store_batch.Batch, outcome: _Outcome, on_refusal: OnRefusal) -> None:
     try:
         on_refusal(_begin(batch), outcome.error or errors.INTERNAL())
+        if batch.broken:
+            raise store_batch.RerunError("a refusal went on after rows of others were refused")
         batch.end()
     except BaseException as error:
         _undo(batch)

@@ -296,7 +296,7 @@ def test_a_refusal_gives_back_a_counter_though_all_that_was_kept_was_forgotten(
 def test_a_refusal_whose_audit_line_went_on_after_refused_rows_is_run_again(database: store_database.Database) -> None:
     start(database)
 
-    def swallowed(tx: Transaction, error: Exception) -> None:
+    def swallowed(tx: Transaction, error: BaseException) -> None:
         try:
             tx.execute(_COUNT)  # writes what others left, and the database refuses it
         except Exception:

@@ -37,8 +37,10 @@ _UPDATE: Final = (
     .where(_R.c.id == sa.bindparam("key"))
     .values({column.name: sa.bindparam(column.name) for column in _R.c if column.name not in _BIRTH})
 )
-_HAND_OVER: Final = sa.update(_R).where(_R.c.id == sa.bindparam("key")).values(
-    {name: sa.bindparam(name) for name in (*_OWNER, "usage_sequence", "usage_at")}
+_HAND_OVER: Final = (
+    sa.update(_R)
+    .where(_R.c.id == sa.bindparam("key"))
+    .values({name: sa.bindparam(name) for name in (*_OWNER, "usage_sequence", "usage_at")})
 )
 _BY_ID: Final = sa.select(_R).where(_R.c.id == sa.bindparam("id"))
 _BY_IDS: Final = sa.select(_R).where(columns.among(_R.c.id, "ids"))
@@ -100,7 +102,9 @@ _CREATING: Final = (
     .order_by(_R.c.created_at, _R.c.id)
     .limit(sa.bindparam("n"))
 )
-_LEASES_DUE: Final = sa.select(_R).where(_R.c.end_due_at <= sa.bindparam("now")).order_by(_R.c.end_due_at, _R.c.id).limit(sa.bindparam("n"))
+_LEASES_DUE: Final = (
+    sa.select(_R).where(_R.c.end_due_at <= sa.bindparam("now")).order_by(_R.c.end_due_at, _R.c.id).limit(sa.bindparam("n"))
+)
 _DISPUTED: Final = sa.select(_R).where(_R.c.disputed == 1).order_by(_R.c.id)
 _BY_STATE: Final = sa.select(_R.c.state, sa.func.count().label("n")).group_by(_R.c.state)
 _HELD: Final = sa.select(sa.func.count().label("n")).where(_R.c.leased_until_at > sa.bindparam("now"))
@@ -135,7 +139,9 @@ def put(tx: transaction.Transaction, before: model.Resource, after: model.Resour
 def hand_over(tx: transaction.Transaction, resources: Sequence[model.Resource]) -> None:
     """Write the owners and homes of these rows as they are, and how far their use is told."""
     rows = [_row(one) for one in resources]
-    tx.many(_HAND_OVER, [{"key": row["id"], **{name: row[name] for name in (*_OWNER, "usage_sequence", "usage_at")}} for row in rows])
+    tx.many(
+        _HAND_OVER, [{"key": row["id"], **{name: row[name] for name in (*_OWNER, "usage_sequence", "usage_at")}} for row in rows]
+    )
 
 
 def get(tx: transaction.Transaction, resource_id: str) -> model.Resource | None:

@@ -138,6 +138,8 @@ class Batch:
         """The counters of a table; None where they must be changed by the guard itself, at once."""
         if not self.deferring:
             return None
+        if table in self._unwritten:  # its own rows, else they would not be among the lines that the room reads
+            self.before((table,), (table,))
         found = self._tallies.get(table)
         if found is None:
             found = self._tallies[table] = Tally(self, write)
@@ -168,7 +170,7 @@ class Batch:
         names = tuple(asked)
         done, index = self._indexes.get((table.name, names), (0, {}))
         if done < len(rows):
-            index |= {tuple([row[name] for name in names]): row for row in rows[done:]}
+            index |= {tuple([row.get(name) for name in names]): row for row in rows[done:]}
             self._indexes[table.name, names] = (len(rows), index)
         return index.get(tuple(asked.values()))
 

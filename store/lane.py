@@ -188,6 +188,7 @@ def _run_one(batch: store_batch.Batch, outcome: _Outcome) -> None:
         outcome.hints = tx.after_commit
         return
     except RehearsedError as rehearsed:
+        batch.write()  # what the database says to rows written later belongs to what comes of it
         _undo(batch)
         outcome.result = rehearsed.result
         return

@@ -98,6 +98,8 @@ def _run(connection: sa.Connection) -> None:
     for statement in schema.trigger_statements(connection.dialect.name):
         # psycopg reads a lone % as a placeholder; '%%' reaches PostgreSQL as '%'
         connection.exec_driver_sql(statement.replace("%", "%%") if connection.dialect.name == engines.POSTGRESQL else statement)
+    if connection.dialect.name == engines.POSTGRESQL:  # a turn of the lane: whoever runs beside it reads anew
+        connection.exec_driver_sql(f"SELECT nextval('{engines.LANE_TURN}')")
 
 
 def _known() -> set[str]:

@@ -18,7 +18,7 @@ from store import columns, engines
 T = TypeVar("T")
 
 _NAMED: Final = re.compile(r'\b(?:FROM|JOIN|INTO|UPDATE)\s+"?(\w+)', re.IGNORECASE)
-_WRITTEN: Final = re.compile(r'\b(?:INTO|UPDATE|DELETE\s+FROM)\s+"?(\w+)', re.IGNORECASE)
+_WRITTEN: Final = re.compile(r'\b(?:INTO|UPDATE(?:\s+OR\s+\w+)?|DELETE\s+FROM)\s+(?:ONLY\s+)?"?(\w+)', re.IGNORECASE)
 _READS: Final = re.compile(r"\s*(?:SELECT|WITH|EXPLAIN)\b", re.IGNORECASE)
 _WORD: Final = re.compile(r"\w+")
 
@@ -29,7 +29,7 @@ class _Form:
 
     text: str
     inlined: dict[str, Any]
-    named: frozenset[str]  # every table whose name stands in it
+    named: frozenset[str]  # every table whose name stands in it, and those that what it writes to references
     written: frozenset[str]  # those that it writes to; never empty for what is not plainly a query
 
 
@@ -84,7 +84,7 @@ class Transaction:
         """What `make` makes of the rows, asked once as long as no statement writes to a table that this one names.  Frozen values only."""
         key: Any = (statement, make)
         if parameters:
-            key += tuple([tuple(value) if type(value) is list else value for value in parameters.values()])
+            key += tuple([(name, tuple(value) if type(value) is list else value) for name, value in parameters.items()])
         found: T | None = self._batch.kept(key)
         if found is None:
             form = _form(statement, self.dialect, parameters)
@@ -150,8 +150,15 @@ def _form(statement: sa.Executable, dialect: str, parameters: Mapping[str, Any])
         text, inlined = _compile(statement, dialect, parameters)
         tables = {*_NAMED.findall(text), *(word for word in _WORD.findall(text) if word in columns.METADATA.tables)}
         written = {*_WRITTEN.findall(text), *([] if _READS.match(text) else ["?"])}
+        tables.update(*(_referenced(name) for name in written))
         found = forms[key] = _Form(text, inlined, frozenset(tables), frozenset(written))
     return found
+
+
+def _referenced(name: str) -> set[str]:
+    """The tables that must hold a row before this one may: theirs may still be unwritten."""
+    table = columns.METADATA.tables.get(name)
+    return set() if table is None else {key.target_fullname.rpartition(".")[0] for key in table.foreign_keys}
 
 
 def _compile(statement: sa.Executable, dialect: str, parameters: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:

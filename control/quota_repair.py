@@ -36,6 +36,7 @@ def repair(found: Sequence[quota_check.Finding], agreed: str) -> case.UseCase:
     def effect(tx: Transaction, who: tenants_model.Principal, permit: tenants_model.Permit) -> case.Answer:
         if agreed != quota_check.digest(found):
             raise CHANGED(count=len(found))
+        tx.forget()
         done = [*_sums(tx, found), *_holders(tx, found)]
         body = {"repaired": [dataclasses.asdict(each) for each in done], "left": max(0, len(_named(found)) - HOLDERS_MAX)}
         facts = {

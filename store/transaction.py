@@ -105,6 +105,10 @@ class Transaction:
         """Keep a value until a statement writes to one of `tables`."""
         self._batch.keep(key, value, [table.name for table in tables])
 
+    def forget(self) -> None:
+        """Read everything from the database again: a hand may have been in it, of which the lane knows nothing."""
+        self._batch.before(columns.METADATA.tables, columns.METADATA.tables)
+
     def later(self, table: sa.Table, *rows: dict[str, Any]) -> None:
         """Insert rows of which nobody asks whether they could be, with others of their table, at the latest with the commit.
 

@@ -8,14 +8,13 @@ from typing import Any
 import hypothesis
 import pytest
 import sqlalchemy as sa
-from alembic import command
 from hypothesis import strategies as st
 
 from quotas import records as quota_records
 from quotas import tables as quota_tables
 from store import batch as store_batch
 from store import database as store_database
-from store import idempotency, lane, migrate, tables, transaction
+from store import lane, tables, transaction
 from store.transaction import Transaction
 
 LIMIT = 10
@@ -326,92 +325,3 @@ def test_what_is_no_longer_kept_is_named_nowhere(database: store_database.Databa
 
     start(database)
     assert [database.lane.run(lambda tx, n=n: known(tx, n)) for n in range(5)] == [0] * 5  # type: ignore[misc]
-
-
-@pytest.mark.parametrize("grant_first", [True, False])
-def test_a_counter_that_is_written_later_counts_at_once(database: store_database.Database, grant_first: bool) -> None:
-    start(database)
-    new = {
-        "tenant_id": "new", "name": "gpus", "granted": 5, "lending_limit": None, "borrowing_limit": 0, "subtree_quota": 5, "local_quota": 0,
-        "drawn": 0, "over_by": 0, "generation": 1,
-    }  # fmt: skip
-
-    def grants_and_draws(tx: Transaction) -> Any:
-        if not grant_first:
-            quota_records.foresee(tx, ["new"])
-        tx.later(_G, new)
-        quota_records.foresee(tx, ["new"])
-        return quota_records.draw(tx, "new", {"gpus": 2})
-
-    assert database.lane.run(grants_and_draws) == {"gpus": (2, 0)}
-    assert database.lane.run(lambda tx: tx.execute(sa.select(_G.c.drawn).where(_G.c.tenant_id == "new"))) == [{"drawn": 2}]
-
-
-def test_a_row_finds_the_row_that_it_references_though_that_is_written_later(database: store_database.Database) -> None:
-    def reserves(tx: Transaction) -> None:
-        tx.later(quota_tables.RESERVATIONS, {"holder": "h", "tenant_id": "t", "state": "reserved", "expires_at": None})
-        tx.execute(sa.insert(quota_tables.AMOUNTS), holder="h", name="gpus", amount=1)
-
-    database.lane.run(reserves)
-    found = database.read(lambda tx: quota_records.find(tx, "h"))
-    assert found is not None and found.amounts == {"gpus": 1}
-
-
-def test_a_rehearsal_hears_what_the_database_would_say_to_the_act(database: store_database.Database) -> None:
-    start(database)
-
-    def rehearses(tx: Transaction) -> None:
-        tx.later(tables.ANSWERS, row(1))
-        raise lane.RehearsedError("as if")
-
-    assert in_one_batch(database, [[("at once", 1), ("draw", 2)]]) == [[{"gpus": (2, 0)}]]
-    gate = threading.Event()
-    database.lane.submit(lambda tx: gate.wait(10) and None)
-    draws = database.lane.submit(lambda tx: perform(tx, [("draw", 3), ("later", 2)]))
-    taken = database.lane.submit(rehearses)
-    gate.set()
-    assert draws.result() == [{"gpus": (5, 0)}]
-    assert type(taken.exception()).__name__ in ("IntegrityError", "UniqueViolation")
-    assert database.lane.run(lambda tx: perform(tx, [("count", 1), ("drawn", 1)])) == [2, 5]
-
-
-def test_what_is_known_is_known_by_the_names_of_its_parameters(database: store_database.Database) -> None:
-    less = transaction.sql("SELECT CAST(:a AS bigint) - CAST(:b AS bigint) AS n")
-    assert database.lane.run(lambda tx: [tx.known(less, number_of, a=3, b=1), tx.known(less, number_of, b=3, a=1)]) == [2, -2]
-
-
-def test_what_is_kept_is_read_again_after_a_migration(database: store_database.Database) -> None:
-    engine = migrate.engine_of(database.url)
-    for _ in range(2):  # the first batch of a connection is alone for certain only as the second begins
-        database.lane.run(lambda tx: tx.keep("note", True))
-    assert database.lane.run(lambda tx: tx.recall("note"))
-    with engine.begin() as connection:
-        command.stamp(migrate.config(connection), "head")  # the schema of a test is made without migrations
-        migrate._run(connection)
-    engine.dispose()
-    assert database.lane.run(lambda tx: tx.recall("note")) is None
-
-
-def test_the_same_asked_twice_in_one_batch_is_done_once(database: store_database.Database) -> None:
-    request = idempotency.Request("a", "POST", "/v1/x", "key", "h")
-
-    def asks(tx: Transaction, name: str, number: int) -> str:
-        known = idempotency.recall(tx, request)
-        if known is not None:
-            return str(known.body)
-        if quota_records.reserve(tx, "t", {"h": {"gpus": number}}, None):
-            return "held"
-        if name == "refused":
-            raise RefusedError
-        idempotency.keep(tx, request, idempotency.Stored(200, name, None), secret=False)
-        return name
-
-    gate = threading.Event()
-    database.lane.submit(lambda tx: gate.wait(10) and None)
-    names = ("refused", "first", "second", "refused", "third")
-    asked = [database.lane.submit(lambda tx, name=name, n=n: asks(tx, name, n + 1)) for n, name in enumerate(names)]  # type: ignore[misc]
-    gate.set()
-    assert isinstance(asked[0].exception(), RefusedError)
-    assert [one.result() for one in asked[1:]] == ["first"] * 4
-    found = database.read(lambda tx: quota_records.find(tx, "h"))
-    assert found is not None and found.amounts == {"gpus": 2}

@@ -11,6 +11,7 @@ from control import quota_check, quota_repair
 from pools import model as pools_model
 from pools import records as pools_records
 from pools import repair as pools_repair
+from primitives import errors
 from quotas import records as quota_records
 from quotas import tables as quota_tables
 from store import database as store_database
@@ -133,3 +134,46 @@ def test_a_repair_looks_at_the_database_and_not_at_what_the_lane_remembers(datab
     done = database.lane.run(lambda tx: effect(tx, who, who)).body["repaired"]
     assert [(each["name"], each["stored"], each["derived"]) for each in done] == [("cpu_milli", 3, 0), ("ram_mib", 4, 0)]
     assert database.read(pools_repair.differences) == []
+
+
+@pytest.mark.parametrize("kept", [True, False])
+def test_after_a_commit_of_unknown_outcome_counters_are_what_the_database_has(
+    database: store_database.Database, monkeypatch: pytest.MonkeyPatch, kept: bool
+) -> None:
+    start(database)
+    assert in_one_batch(database, [[("draw", 1), ("later", 1)]]) == [[{"gpus": (1, 0)}]]
+    connection = database.lane._connection
+    assert connection is not None
+    commit = connection.commit
+
+    def says_nothing() -> None:
+        commit() if kept else connection.rollback()
+        raise OSError("the line is dead")
+
+    monkeypatch.setattr(connection, "commit", says_nothing)
+    with pytest.raises(errors.GovpoolError) as lost:
+        database.lane.run(lambda tx: perform(tx, [("draw", 3), ("later", 2)]))
+    assert lost.value.code == "lane.repeat"
+    assert in_one_batch(database, [[("draw", 2), ("count", 1)]]) == [[{"gpus": (6 if kept else 3, 0)}, 2 if kept else 1]]
+
+
+def test_a_connection_that_dies_in_a_batch_loses_and_doubles_nothing(database: store_database.Database) -> None:
+    start(database)
+    runs: list[str] = []
+
+    def dies(tx: Transaction) -> None:
+        runs.append("run")
+        if len(runs) == 1:
+            tx._connection.close()
+        perform(tx, [("draw", 2), ("later", 2)])
+
+    gate = threading.Event()
+    database.lane.submit(lambda tx: gate.wait(10) and None)
+    draws = database.lane.submit(lambda tx: perform(tx, [("draw", 3), ("later", 1)]))
+    dead = database.lane.submit(dies)
+    gate.set()
+    answered = [one.exception() for one in (draws, dead)]
+    assert {getattr(error, "code", "") for error in answered if error is not None} <= {"lane.repeat"}
+    there = 5 if answered == [None, None] else 0
+    assert database.lane.run(lambda tx: perform(tx, [("drawn", 1), ("count", 1)])) == [there, 2 if there else 0]
+    assert database.dialect == "sqlite" or there == 5

@@ -1,17 +1,26 @@
 """Where what a batch shares meets the rooms: tables that reference each other, counters, rehearsals, migrations, repairs, the same asked twice."""
 
+import concurrent.futures
+import functools
 import threading
 from typing import Any
 
+import hypothesis
 import pytest
 import sqlalchemy as sa
 from alembic import command
+from hypothesis import strategies as st
 
+from audit import model as audit_model
+from audit import service as audit
 from control import quota_check, quota_repair
+from orders import model as orders_model
+from orders import records as orders_records
+from orders import tables as orders_tables
 from pools import model as pools_model
 from pools import records as pools_records
 from pools import repair as pools_repair
-from primitives import errors
+from primitives import errors, ids
 from quotas import records as quota_records
 from quotas import tables as quota_tables
 from store import database as store_database
@@ -20,6 +29,12 @@ from store.transaction import Transaction
 from tests.integration.test_batch import RefusedError, in_one_batch, number_of, perform, row, start
 
 _G = quota_tables.GRANTS
+_ORDERS = sa.select(sa.func.count().label("n")).select_from(orders_tables.ORDERS)
+ORDER = functools.partial(
+    orders_model.Order,
+    number=0, tenant_id="t", project_id="p", state=orders_model.State.DELIVERING, account_id="a", person_id="p", reason="扩容", document_no="",
+    monthly_micro=0, approval=(), decide_by=None, ended_at=None, generation=1,
+)  # fmt: skip
 
 
 @pytest.mark.parametrize("grant_first", [True, False])
@@ -177,3 +192,41 @@ def test_a_connection_that_dies_in_a_batch_loses_and_doubles_nothing(database: s
     there = 5 if answered == [None, None] else 0
     assert database.lane.run(lambda tx: perform(tx, [("drawn", 1), ("count", 1)])) == [there, 2 if there else 0]
     assert database.dialect == "sqlite" or there == 5
+
+
+@hypothesis.settings(max_examples=15, deadline=None, suppress_health_check=[hypothesis.HealthCheck.function_scoped_fixture])
+@hypothesis.given(
+    st.lists(st.lists(st.sampled_from(["done", "refused", "rehearsed", "broken", "at once"]), min_size=1, max_size=6), max_size=3)
+)
+def test_numbers_and_the_trail_have_no_gap_whatever_a_batch_refuses_or_runs_again(
+    database: store_database.Database, batches: list[list[str]]
+) -> None:
+    def orders_it(tx: Transaction, how: str) -> int:
+        made = orders_records.insert(tx, ORDER(id=ids.new("ord"), submitted_at=tx.now()), [])
+        audit.append(tx, audit_model.Line(actor=how, action="order.create"))
+        if how == "refused":
+            raise RefusedError
+        if how == "rehearsed":
+            raise lane.RehearsedError(0)
+        if how == "broken":
+            tx.later(tables.ANSWERS, row(1), row(1))
+        if how == "at once":
+            tx.changed(sa.update(orders_tables.ORDERS).values(reason="changed"))
+        return made.number
+
+    def refused(tx: Transaction, error: BaseException) -> None:
+        audit.append(tx, audit_model.Line(actor="no", action="order.create", outcome=audit_model.Outcome.REFUSED))
+
+    before = database.read(lambda tx: (tx.execute(_ORDERS)[0]["n"], audit.head(tx)[0]))
+    given: list[int] = []
+    for batch in batches:
+        gate = threading.Event()
+        database.lane.submit(lambda tx, gate=gate: gate.wait(10) and None)  # type: ignore[misc]
+        asked = [database.lane.submit(lambda tx, how=how: orders_it(tx, how), refused) for how in batch]  # type: ignore[misc]
+        gate.set()
+        concurrent.futures.wait(asked)
+        given += [one.result() for one, how in zip(asked, batch, strict=True) if how in ("done", "at once")]
+    lines = sum(how != "rehearsed" for batch in batches for how in batch)
+    assert given == list(range(before[0] + 1, before[0] + len(given) + 1))
+    verdict = database.read(audit.verify)
+    assert (verdict.flaw, verdict.records) == ("", before[1] + lines)

@@ -1,4 +1,5 @@
-"""Named points at which a test may kill this very process.  They stand before and after every driver call and every lane commit.
+"""Named points at which a test may kill this very process.  They stand before and after every driver call and every lane
+commit, and before that of a restore.
 
 `GOVPOOL_KILLPOINT=name` or `name:3` (the third passage) sends SIGKILL to ourselves there; `GOVPOOL_STOPPOINT=name` sends SIGSTOP
 instead (a worker that sleeps past its lease).  Without the variables a passage costs one comparison.

@@ -20,7 +20,7 @@ from typing import IO, Any, Final, TypeVar
 
 import sqlalchemy as sa
 
-from primitives import clock, errors, ids
+from primitives import clock, errors, ids, killpoint
 from store import columns, engines, faults, installation, migrate
 from store import database as store_database
 from store.transaction import Transaction
@@ -164,6 +164,7 @@ def load(url: str, path: pathlib.Path, above: int, finish: Callable[[Transaction
             tx.many(sa.insert(table), batch)
         installation.raise_epoch(tx, above)
         done = finish(tx)
+        killpoint.reach("restore.commit.before")
         connection.commit()
     except BaseException:
         connection.rollback()

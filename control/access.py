@@ -35,6 +35,25 @@ def tenant(
         raise
 
 
+def from_above(
+    tx: Transaction, who: tenants_model.Principal, code: str, verb: str, *, kind: str, refused: errors.Fault
+) -> tenants_model.Permit:
+    """The permit of a role bound at a strict ancestor of a tenant (at the root, of one bound there).
+
+    Whoever sees the tenant but stands below hears why not: `refused`, with tenant and parent.
+    """
+    owner, permit = tenant(tx, who, code, verb, kind)
+    if not owner.parent_id:
+        return permit
+    try:
+        require(tx, who, verb, kind, tenant_id=owner.parent_id)
+    except errors.GovpoolError as error:
+        if error.fault not in (tenants_faults.UNKNOWN, tenants_faults.FORBIDDEN):
+            raise
+        raise refused(tenant=code, parent=tenants.by_id(tx, owner.parent_id).code) from error
+    return permit
+
+
 def matches(if_match: int | None, generation: int, *, kind: str, name: str) -> None:
     """Raises object.stale unless the caller has seen this generation (None: he did not say)."""
     if if_match is not None and if_match != generation:

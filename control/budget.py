@@ -13,7 +13,6 @@ from primitives import clock, errors, money
 from quotas.budgets import appropriations, faults, model, rules
 from quotas.budgets.model import Standing
 from store.transaction import Transaction
-from tenants import faults as tenants_faults
 from tenants import model as tenants_model
 from tenants import service as tenants
 
@@ -52,7 +51,10 @@ class Spec(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
 def set_budget(tenant: str, year: int, spec: Spec, *, if_match: int | None = None, allow_over: bool = False) -> case.UseCase:
     """Make the budget of a year be as the spec says; an equal one stays untouched, at its generation."""
 
-    def effect(tx: Transaction, who: tenants_model.Principal, permit: tenants_model.Permit) -> case.Answer:
+    def permit(tx: Transaction, who: tenants_model.Principal) -> tenants_model.Permit:
+        return access.from_above(tx, who, tenant, "set", kind="budget", refused=FROM_ABOVE)
+
+    def effect(tx: Transaction, who: tenants_model.Principal, allowed: tenants_model.Permit) -> case.Answer:
         owner = tenants.by_code(tx, tenant)
         present = appropriations.find(tx, tenant_id=owner.id, year=year)
         access.matches(if_match, present.generation if present else 0, kind="budget", name=f"{tenant}/{year}")
@@ -73,7 +75,11 @@ def set_budget(tenant: str, year: int, spec: Spec, *, if_match: int | None = Non
             facts=over,
         )
 
-    return case.UseCase(action="budget.set", permit=lambda tx, who: _from_above(tx, who, tenant), effect=effect)
+    return case.UseCase(
+        action="budget.set",
+        permit=permit,
+        effect=effect,
+    )
 
 
 def show_budget(tx: Transaction, who: tenants_model.Principal, tenant: str, year: int | None = None) -> dict[str, Any]:
@@ -137,20 +143,6 @@ def after_order(tx: Transaction, who: tenants_model.Principal, tenant_id: str) -
     found = appropriations.of_path(tx, tenant_id=tenant_id, year=rules.year_of(tx.now()))
     owners = tenants.by_ids(tx, [one.tenant_id for one in found])
     return [_row(owners[one.tenant_id], one) for one in found if scope.everything or one.tenant_id in scope.tenant_ids]
-
-
-def _from_above(tx: Transaction, who: tenants_model.Principal, tenant: str) -> tenants_model.Permit:
-    """The permit of a role bound at a strict ancestor.  Whoever sees the tenant but stands below hears why not."""
-    owner, permit = access.tenant(tx, who, tenant, "set", "budget")
-    if not owner.parent_id:
-        return permit
-    try:
-        access.require(tx, who, "set", "budget", tenant_id=owner.parent_id)
-    except errors.GovpoolError as error:
-        if error.fault not in (tenants_faults.UNKNOWN, tenants_faults.FORBIDDEN):
-            raise
-        raise FROM_ABOVE(tenant=tenant, parent=tenants.by_id(tx, owner.parent_id).code) from error
-    return permit
 
 
 def _wanted(tx: Transaction, owner: tenants_model.Tenant, year: int, spec: Spec, present: Standing | None) -> model.Budget:

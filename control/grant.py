@@ -14,7 +14,6 @@ from primitives import errors, quantity
 from quotas import grants, lending, model, names
 from quotas import service as quotas
 from store.transaction import Transaction
-from tenants import faults as tenants_faults
 from tenants import model as tenants_model
 from tenants import service as tenants
 
@@ -184,17 +183,7 @@ def list_names() -> list[dict[str, Any]]:
 
 
 def _from_above(tx: Transaction, who: tenants_model.Principal, tenant: str, verb: str) -> tenants_model.Permit:
-    """The permit of a role bound at a strict ancestor.  Whoever sees the tenant but stands below hears why not."""
-    owner, permit = access.tenant(tx, who, tenant, verb, "grant")
-    if not owner.parent_id:
-        return permit
-    try:
-        access.require(tx, who, verb, "grant", tenant_id=owner.parent_id)
-    except errors.GovpoolError as error:
-        if error.fault not in (tenants_faults.UNKNOWN, tenants_faults.FORBIDDEN):
-            raise
-        raise FROM_ABOVE(tenant=tenant, parent=tenants.by_id(tx, owner.parent_id).code) from error
-    return permit
+    return access.from_above(tx, who, tenant, verb, kind="grant", refused=FROM_ABOVE)
 
 
 def _set(tx: Transaction, owner: tenants_model.Tenant, change: Change, allow_over: bool) -> tuple[model.Standing, model.Standing]:

@@ -5,7 +5,6 @@ import datetime
 from typing import Final
 
 from control.reconciler import clouds, ending
-from primitives import clock
 from provisioners import changes, contract, model, rules
 from provisioners import service as provisioners
 from provisioners.rules import Step
@@ -132,8 +131,3 @@ def _job(
         verb = contract.Verb.ADVANCE if step is Step.CLEAN and not facts.cloud_id else _VERBS[step]
         resource, attempt = provisioners.open_attempt(tx, resource, worker_id=worker_id, verb=verb, action=action, known=facts)
     return Job(step=step, resource=resource, attempt=attempt, cloud=cloud, installation=installed)
-
-
-def since_s(at: datetime.datetime) -> int:
-    """Whole seconds since a moment, for logs."""
-    return int((clock.now() - at).total_seconds())

@@ -125,13 +125,6 @@ class Image(Named, kw_only=True, frozen=True):
     created_at: str = ""
 
 
-class Link(Read, kw_only=True, frozen=True):
-    """Where the next page is."""
-
-    rel: str
-    href: str
-
-
 class Action(Read, kw_only=True, frozen=True):
     """One line of what was done to a server."""
 
@@ -174,18 +167,6 @@ class Inventory(Read, kw_only=True, frozen=True):
     total: int
     reserved: int = 0
     allocation_ratio: float = 1.0
-
-
-class Inventories(Read, kw_only=True, frozen=True):
-    """GET /resource_providers/{id}/inventories"""
-
-    inventories: dict[str, Inventory]
-
-
-class Usages(Read, kw_only=True, frozen=True):
-    """GET /resource_providers/{id}/usages"""
-
-    usages: dict[str, int]
 
 
 class Storage(Read, kw_only=True, frozen=True):

@@ -3,8 +3,7 @@
 import concurrent.futures
 import dataclasses
 import datetime
-import pathlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -16,42 +15,9 @@ from provisioners import service as provisioners
 from provisioners.model import State
 from quotas.budgets import service as budgets
 from store import database as store_database
-from tests.conftest import Cluster
 from tests.integration import lab_process
 from tests.integration.lease_world import DAY, POLICY, extension, guest, in_days, leased, refused, tick, told, turn
 from tests.integration.office import Office, change, create
-from tests.integration.reconciler_world import lab_cloud
-
-
-@pytest.fixture
-def lab(tmp_path: pathlib.Path) -> Iterator[lab_process.Lab]:
-    """A fresh lab cloud."""
-    with lab_cloud(tmp_path) as running:
-        yield running
-
-
-@pytest.fixture
-def office(database_url: str, lab: lab_process.Lab) -> Iterator[Office]:
-    """A bureau that orders."""
-    made = Office(database_url, lab)
-    yield made
-    made.close()
-
-
-@pytest.fixture
-def cluster_url(cluster: Cluster) -> Iterator[str]:
-    """A fresh database that several servers may use."""
-    url = cluster.fresh()
-    yield url
-    cluster.drop(url)
-
-
-@pytest.fixture
-def later() -> Iterator[Callable[[float], None]]:
-    """So many days have passed since the test began."""
-    yield lambda days: clock.shift(datetime.timedelta(days=days))
-    clock.shift(datetime.timedelta(0))
-
 
 # -- extension -------------------------------------------------------------------------------------------------------------------------
 

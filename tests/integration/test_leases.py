@@ -4,8 +4,7 @@ import concurrent.futures
 import dataclasses
 import datetime
 import json
-import pathlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pytest
 
@@ -16,43 +15,11 @@ from provisioners import lease as rule
 from provisioners.model import State
 from store import database as store_database
 from store import installation, transaction
-from tests.conftest import Cluster
 from tests.integration import lab_process, processes
 from tests.integration.lease_world import POLICY, TOLD, guest, in_days, leased, refused, tick, told, turn
 from tests.integration.office import Office, change, create
-from tests.integration.reconciler_world import lab_cloud
 
 _TRAIL = transaction.sql("SELECT action FROM audit_trail WHERE action LIKE 'lease.%' AND actor = 'system' ORDER BY seq")
-
-
-@pytest.fixture
-def lab(tmp_path: pathlib.Path) -> Iterator[lab_process.Lab]:
-    """A fresh lab cloud."""
-    with lab_cloud(tmp_path) as running:
-        yield running
-
-
-@pytest.fixture
-def office(database_url: str, lab: lab_process.Lab) -> Iterator[Office]:
-    """A bureau that orders."""
-    made = Office(database_url, lab)
-    yield made
-    made.close()
-
-
-@pytest.fixture
-def cluster_url(cluster: Cluster) -> Iterator[str]:
-    """A fresh database that several servers may use."""
-    url = cluster.fresh()
-    yield url
-    cluster.drop(url)
-
-
-@pytest.fixture
-def later() -> Iterator[Callable[[float], None]]:
-    """So many days have passed since the test began."""
-    yield lambda days: clock.shift(datetime.timedelta(days=days))
-    clock.shift(datetime.timedelta(0))
 
 
 # -- from the order to the empty cloud -----------------------------------------------------------------------------------------------
